@@ -1,0 +1,36 @@
+# `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
+.PHONY: help demo test bench docs setup setup-dev transcripts lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+demo: setup ## Set up, then bring a virtual cluster up and compute pi on it
+	@.venv/bin/python scripts/demo.py
+
+test: setup-dev ## Set up, then lint, types and every test that needs no emulator
+	@scripts/test
+
+bench: ## Measure pibramble beside the tools people would use instead
+	@scripts/setup bench
+	@.venv/bin/python benchmarks/all.py
+
+docs: ## Build the documentation site into site/
+	@scripts/setup docs
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "site/index.html"
+
+setup: ## Install what is missing; leaves the command at .venv/bin/pibramble
+	@scripts/setup
+
+setup-dev:
+	@scripts/setup dev
+
+transcripts: setup-dev ## Run the commands in README and docs anew and write down what they print
+	@.venv/bin/python scripts/transcripts.py
+
+lock: ## Pin the requirements anew from pyproject.toml (UPGRADE=1: newest versions)
+	@scripts/setup lock
+	@UPGRADE=$(UPGRADE) scripts/lock
+
+clean: ## Remove everything that make made here
+	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
