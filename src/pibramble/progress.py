@@ -1,0 +1,93 @@
+"""How long work tells people that it goes on: a bar in a terminal, plain lines elsewhere.
+
+Work calls a `Progress`; it does not know which one it has.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+
+class Step(Protocol):
+    """One piece of long work with a known number of units."""
+
+    def advance(self, units: int = 1, note: str = "") -> None:
+        """Say that so many more units are done; `note` names what is at hand."""
+        ...
+
+
+class Progress(Protocol):
+    """Where steps are shown."""
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
+        """Show a step while the block runs. `unit` is "B" for bytes, else a word like "nodes"."""
+        ...
+
+
+class _Silent:
+    def advance(self, units: int = 1, note: str = "") -> None:
+        pass
+
+
+class SilentProgress:
+    """Shows nothing: for `--json`, `--quiet` and the tests."""
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:  # noqa: ARG002
+        """Show nothing."""
+        yield _Silent()
+
+
+class PlainProgress:
+    """One line a finished step on standard error: for pipes, logs and CI."""
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
+        """Print the step's line when it is over, with how long it took."""
+        began = time.monotonic()
+        yield _Silent()
+        count = f" ({total} {unit})" if total is not None and unit and unit != "B" else ""
+        print(f"{title}{count}: {time.monotonic() - began:.2f} s", file=sys.stderr)
+
+
+class _RichStep:
+    def __init__(self, bars: RichProgress, task: int) -> None:
+        self._bars = bars
+        self._task = task
+
+    def advance(self, units: int = 1, note: str = "") -> None:
+        self._bars.update(self._task, advance=units, note=note)  # type: ignore[arg-type]
+
+
+class TerminalProgress:
+    """A bar a step in a terminal."""
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
+        """Show a bar, and leave a line with the time behind."""
+        from rich import progress  # rich is slow to import; a pipe never needs it
+        from rich.console import Console
+
+        counter = progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn()
+        columns = [progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=24)]
+        columns += [counter] if total is not None else []
+        columns += [progress.TimeElapsedColumn(), progress.TextColumn("[dim]{task.fields[note]}")]
+        with progress.Progress(*columns, console=Console(stderr=True)) as bars:
+            task = bars.add_task(title, total=total, note="")
+            yield _RichStep(bars, task)
+            bars.update(task, completed=total or 1, total=total or 1, note="")
+
+
+def for_terminal(*, quiet: bool = False) -> Progress:
+    """Return the progress that fits where standard error goes."""
+    if quiet:
+        return SilentProgress()
+    return TerminalProgress() if sys.stderr.isatty() else PlainProgress()

@@ -1,0 +1,30 @@
+"""Our frozen types as plain JSON values, for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+import attrs
+
+
+def plain(value: object) -> object:  # noqa: PLR0911 (one for each kind of value)
+    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses and paths as text."""
+    cls = type(value)
+    if attrs.has(cls):
+        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(cls)}
+    match value:
+        case Enum():
+            return value.value
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+        case IPv4Address() | IPv4Interface() | IPv4Network() | Path():
+            return str(value)
+        case bytes():
+            return value.decode(errors="replace")
+        case _:
+            return value
