@@ -1,0 +1,1 @@
+"""The plan: the resolved cluster, pure data, the same for the same cluster file."""

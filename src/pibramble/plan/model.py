@@ -1,0 +1,93 @@
+"""The plan's types: every name, address, MAC, route and port of the cluster, decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import attrs
+
+from pibramble.catalog.model import Board
+from pibramble.spec.model import LabSection, Link
+
+BRIDGE = "bramble"  # the head's bridge: USB and Ethernet workers are its ports, and it holds the head's address
+WORKER_INTERFACE = "uplink"  # every worker's only interface, whatever its wire
+
+
+class Role(StrEnum):
+    """What a node is in the cluster."""
+
+    HEAD = "head"
+    WORKER = "worker"
+
+
+@attrs.frozen
+class LinkPlan:
+    """One wire, seen from both ends."""
+
+    kind: Link
+    head_interface: str  # the network interface at the head, at most 15 bytes
+    bridged: bool  # a port of the head's bridge; otherwise routed, with proxy ARP
+    head_mac: str | None  # usb: g_ether's host_addr; ethernet: of the head's own port (lab only); serial: None
+    worker_mac: str | None  # usb: g_ether's dev_addr; ethernet: the worker's own; serial: None
+    head_port: str | None  # the serial device at the head, or for ethernet the head's own interface
+    worker_port: str | None  # serial: the device at the worker
+    baud: int | None
+    flow_control: bool
+    to_worker_bps: int  # what the wire carries, head to worker, bit/s of IP packets
+    to_head_bps: int
+    rate_verified: bool  # false: nobody has measured this rate on these boards
+    mtu: int
+
+
+@attrs.frozen
+class NodePlan:
+    """One node."""
+
+    name: str
+    role: Role
+    board: Board
+    address: IPv4Address
+    link: LinkPlan | None  # None: the head
+
+
+@attrs.frozen
+class Uplink:
+    """The head's way to the world."""
+
+    interface: str
+    address: IPv4Interface | None  # None: by DHCP
+    gateway: IPv4Address | None
+
+
+@attrs.frozen
+class Plan:
+    """The whole cluster, resolved. Nodes keep the order of the cluster file, the head first."""
+
+    name: str
+    id: str
+    user: str
+    subnet: IPv4Network
+    nameservers: tuple[IPv4Address, ...]
+    ntp: tuple[str, ...]
+    authorized_keys: tuple[str, ...]
+    bridge_mac: str
+    uplink: Uplink
+    head: NodePlan
+    workers: tuple[NodePlan, ...]
+    lab: LabSection
+
+    @cached_property
+    def nodes(self) -> tuple[NodePlan, ...]:
+        """Return the head and the workers."""
+        return (self.head, *self.workers)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, NodePlan]:
+        return {node.name: node for node in self.nodes}
+
+    def node(self, name: str) -> NodePlan:
+        """Return the node of that name. Raises KeyError."""
+        return self._by_name[name]

@@ -1,0 +1,63 @@
+"""Judges a cluster: everything that is wrong with it, at once. Pure: it looks at nothing but the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pibramble.spec.findings import Finding
+from pibramble.spec.model import Cluster
+from pibramble.spec.rules import addresses, links, names
+from pibramble.spec.rules.view import View
+
+LEAST_DISK_MB = 16
+
+SMALLEST = '[[workers]]\nname = "zero1"'
+
+
+def there_are_workers(view: View) -> Iterator[Finding]:
+    """Check that there is something to do. Everything but a worker has a default."""
+    if not view.cluster.workers:
+        cure = f"the smallest cluster there is, a Zero on the USB port of a Pi 1 B:\n{SMALLEST}"
+        yield Finding("no-workers", (), "there are no workers", cure, rests_on=(("workers",),))
+
+
+def lab_disk(view: View) -> Iterator[Finding]:
+    """Check that a lab's node can write its log and a program at least."""
+    disk_mb = view.cluster.lab.disk_mb
+    if disk_mb < LEAST_DISK_MB:
+        message = f"{disk_mb} MB are too small a disk: {LEAST_DISK_MB} are the least"
+        yield Finding("lab-disk", ("lab", "disk_mb"), message, "512 is the default; it takes memory only when written")
+
+
+RULES = (
+    there_are_workers,
+    lab_disk,
+    names.cluster_names,
+    names.user_name,
+    names.node_names,
+    names.duplicate_names,
+    names.board_names,
+    names.overridden_names,
+    names.interface_names,
+    names.time_servers,
+    names.authorized_keys,
+    addresses.networks,
+    addresses.room,
+    addresses.overlaps,
+    addresses.uplink,
+    addresses.node_addresses,
+    addresses.macs,
+    links.possible_links,
+    links.head_end,
+    links.ports_given,
+    links.ethernet_ports,
+    links.serial_ports,
+    links.speeds,
+    links.without_effect,
+)
+
+
+def judge(cluster: Cluster) -> list[Finding]:
+    """Return all that is wrong with a cluster or doubtful about it; an empty list for a sound one."""
+    view = View(cluster)
+    return [finding for rule in RULES for finding in rule(view)]

@@ -1,0 +1,141 @@
+"""The cluster file as frozen types: what a person may write, with defaults for all the rest.
+
+The reference page of the docs and the JSON Schema for editors are generated from these classes: each field's
+`metadata["help"]` is the sentence that people read there.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
+
+import attrs
+
+
+class Link(StrEnum):
+    """The wire between the head and one worker."""
+
+    USB = "usb"  # gadget Ethernet on a USB cable
+    SERIAL = "serial"  # PPP on a UART
+    ETHERNET = "ethernet"  # a second Ethernet port of the head, with a switch or a cable
+
+
+class Kind(StrEnum):
+    """What a text stands for; the JSON Schema and the reference page tell people and editors."""
+
+    LABEL = "host name"
+    IDENTITY = "letters and digits"
+    NAMES = "host name or range"
+    BOARD = "board"
+    USER = "user name"
+    INTERFACE = "interface"
+    PORT = "port or range"
+    DEVICE = "device"
+    MAC = "MAC address"
+    BAUD = "baud"
+    MEGABYTES = "MB"
+    TEXT = ""
+
+
+def _field(help_text: str, kind: Kind = Kind.TEXT, **options: Any) -> Any:  # noqa: ANN401 (attrs.field's own type)
+    return attrs.field(metadata={"help": help_text, "kind": kind}, **options)
+
+
+@attrs.frozen(kw_only=True)
+class ClusterSection:
+    """`[cluster]`: what holds for every node."""
+
+    name: str = _field("The cluster's name: a host name label.", kind=Kind.LABEL, default="bramble")
+    id: str = _field(
+        "Tells this cluster from others of the same name; MAC addresses are derived from it. "
+        "`pibramble new` writes a random one. Default: the name.",
+        kind=Kind.IDENTITY,
+        default="",
+    )
+    user: str = _field("The account that works on every node.", kind=Kind.USER, default="pi")
+    subnet: IPv4Network = _field("The network of all nodes.", default=IPv4Network("192.168.7.0/24"))
+    nameservers: tuple[IPv4Address, ...] = _field("DNS servers that the nodes ask.", default=(IPv4Address("9.9.9.9"),))
+    ntp: tuple[str, ...] = _field(
+        "Time servers that the head asks; the workers ask the head.", default=("pool.ntp.org",)
+    )
+    authorized_keys: tuple[str, ...] = _field(
+        "Public keys that may log in to the head besides the cluster's own.", default=()
+    )
+
+
+@attrs.frozen(kw_only=True)
+class HeadSection:
+    """`[head]`: the one board (or PC) with the uplink."""
+
+    name: str = _field("Its host name.", kind=Kind.LABEL, default="head")
+    board: str = _field("Its board, by catalogue name.", kind=Kind.BOARD, default="pi-1b")
+    uplink: str = _field("The interface that leads to the world.", kind=Kind.INTERFACE, default="eth0")
+    uplink_address: IPv4Interface | None = _field(
+        "A fixed address on the uplink, as 192.168.1.10/24. Default: by DHCP.", default=None
+    )
+    uplink_gateway: IPv4Address | None = _field("The gateway that goes with a fixed address.", default=None)
+    address: IPv4Address | None = _field("Its address in the cluster. Default: the subnet's first.", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class WorkerGroup:
+    """`[[workers]]`: one worker, or a range of like ones."""
+
+    name: str = _field("A host name, or a ClusterShell range of them: zero[1-4].", kind=Kind.NAMES)
+    board: str = _field("The board, by catalogue name.", kind=Kind.BOARD, default="pi-zero")
+    link: Link | None = _field(
+        "The wire to the head: usb, serial or ethernet. Default: usb where the board can be a USB device, "
+        "else serial where it has a UART.",
+        default=None,
+    )
+    head_port: str | None = _field(
+        "The head's end of the wire: a serial device (a range for a range of workers), or for ethernet the head's "
+        "interface. Needed for serial; ethernet's default is eth1; usb needs none.",
+        kind=Kind.PORT,
+        default=None,
+    )
+    worker_port: str | None = _field(
+        "The worker's serial device. Default: the board's first UART.", kind=Kind.DEVICE, default=None
+    )
+    baud: int | None = _field(
+        "The speed of a serial link, in baud. Default: 921600 or the UART's limit.", kind=Kind.BAUD, default=None
+    )
+    flow_control: bool = _field("RTS and CTS are wired on a serial link.", default=False)
+    address: IPv4Address | None = _field("The address of a single worker, or of the range's first.", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class NodeOverride:
+    """`[nodes.NAME]`: what is different about one node of a range."""
+
+    address: IPv4Address | None = _field("Its address.", default=None)
+    mac: str | None = _field("The MAC address of its own end of the link.", kind=Kind.MAC, default=None)
+    head_mac: str | None = _field("The MAC address of the head's end of its USB link.", kind=Kind.MAC, default=None)
+    head_port: str | None = _field("The head's end of its wire.", kind=Kind.PORT, default=None)
+    worker_port: str | None = _field("Its serial device.", kind=Kind.DEVICE, default=None)
+    baud: int | None = _field("The speed of its serial link.", kind=Kind.BAUD, default=None)
+
+
+@attrs.frozen(kw_only=True)
+class LabSection:
+    """`[lab]`: how the virtual lab on a PC stands in for the boards."""
+
+    disk_mb: int = _field(
+        "The most that a node may write to its disk (it is memory of the PC).", kind=Kind.MEGABYTES, default=512
+    )
+    world: IPv4Network = _field(
+        "The network between the head's uplink and the lab's stand-in for the world.",
+        default=IPv4Network("10.213.7.0/30"),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Cluster:
+    """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
+
+    cluster: ClusterSection = _field("What holds for every node.", factory=ClusterSection)
+    head: HeadSection = _field("The head.", factory=HeadSection)
+    workers: tuple[WorkerGroup, ...] = _field("The workers.", default=())
+    nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
+    lab: LabSection = _field("The virtual lab.", factory=LabSection)
