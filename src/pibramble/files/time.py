@@ -1,0 +1,53 @@
+"""Time: the head asks the world and tells the workers, as chrony.conf(5).
+
+No board has a clock that runs while it is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address
+
+from pibramble.files import units
+from pibramble.files.model import NodeFile, Symlink
+from pibramble.plan.model import NodePlan, Plan, Role
+
+_CONFIGURATION = "/etc/chrony/chrony.conf"
+
+_COMMON = [
+    # Whenever it is a second off: a head may learn the time hours after it told the workers another one.
+    "makestep 1 -1",
+    "driftfile /var/lib/chrony/chrony.drift",
+    # Only through its socket: no port for commands.
+    "cmdport 0",
+]
+
+
+def clock(plan: Plan, node: NodePlan) -> Iterator[NodeFile]:
+    """Yield chrony's configuration."""
+    if node.role is Role.HEAD:
+        sources = [f"{_kind(server)} {server} iburst" for server in plan.ntp]
+        # Without the world the cluster still agrees on one time: its own.
+        sources += [f"allow {plan.subnet}", "local stratum 10"]
+        why = "asks the world for the time and tells the workers"
+    else:
+        sources = [f"server {plan.head.address} iburst"]
+        why = "asks the head for the time"
+    yield NodeFile(_CONFIGURATION, "\n".join([*sources, *_COMMON]) + "\n", why)
+    # -s: begin where the last run ended, not in 1970. -F 1 is Debian's own: the system call filter.
+    yield NodeFile("/etc/default/chrony", 'DAEMON_OPTS="-F 1 -s"\n', "the clock begins where it was switched off")
+
+
+def services() -> Iterator[Symlink]:
+    """Yield what starts chrony alone."""
+    yield units.enable("chrony.service", "chrony keeps the time")
+    yield units.mask("systemd-timesyncd.service", "chrony keeps the time")
+
+
+def _kind(server: str) -> str:
+    """Return `server` for one machine's address, `pool` for a name, which may be many machines'."""
+    try:
+        IPv4Address(server)
+    except AddressValueError:
+        return "pool"
+    return "server"
