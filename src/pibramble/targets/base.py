@@ -1,0 +1,71 @@
+"""What every target offers, and how the operator gets from it to the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+from pibramble.files.model import Keyring
+from pibramble.plan.model import Plan
+from pibramble.progress import Progress
+
+
+class Connections(Protocol):
+    """Opened SSH connections, one a node, each an OpenSSH control socket that later commands share."""
+
+    def socket(self, node: str) -> Path:
+        """Return the path of the node's control socket; nothing need listen there yet."""
+        ...
+
+    def open(self, nodes: Iterable[str], *, timeout_s: float = 30) -> Mapping[str, str]:
+        """Open the connections that are not open; return node -> reason for those that would not open."""
+        ...
+
+    def interactive(self, node: str) -> list[str]:
+        """Return the command that gives a person a shell on the node (`ssh ...`); more words may follow it."""
+        ...
+
+
+@attrs.frozen
+class NodeState:
+    """What a target knows about a node without asking the node."""
+
+    node: str
+    running: bool
+    detail: str = ""  # why not, in a few words
+
+
+@attrs.frozen
+class TargetState:
+    """What is up."""
+
+    target: str  # lab | emulator | hardware
+    up: bool
+    nodes: tuple[NodeState, ...] = ()
+    not_modelled: tuple[str, ...] = ()  # what this target does not show of the real thing, one sentence each
+    one_machine: bool = False  # all nodes share one machine's cores and memory
+
+
+class Target(Protocol):
+    """A place where a plan becomes real."""
+
+    name: str
+
+    def up(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool = True) -> None:
+        """Bring every node up and open its connection, or leave nothing behind. What is up already stays."""
+        ...
+
+    def down(self, progress: Progress) -> bool:
+        """End everything, also what a crash left; return whether there was anything."""
+        ...
+
+    def state(self) -> TargetState:
+        """Say what is up."""
+        ...
+
+    def connections(self, plan: Plan) -> Connections:
+        """Return the way to the nodes. Raises NotUpError."""
+        ...

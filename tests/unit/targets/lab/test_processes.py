@@ -1,0 +1,43 @@
+"""A process is known by its number and its start time, or by the lab's label."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import attrs
+import pytest
+
+from pibramble.targets.lab.processes import LABEL, Process, labelled
+
+
+def test_a_running_process_is_alive_and_an_ended_one_is_not() -> None:
+    sleeper = subprocess.Popen(["sleep", "60"])
+    process = Process.of(sleeper.pid)
+    assert process.alive()
+    process.kill()
+    assert not process.alive()
+    sleeper.wait()
+    assert not process.alive()
+
+
+def test_another_process_with_the_same_number_is_not_taken_for_it() -> None:
+    later = attrs.evolve(Process.of(os.getpid()), started=1)
+    assert not later.alive()
+
+
+def test_taking_down_a_process_that_is_gone_says_so() -> None:
+    sleeper = subprocess.Popen(["true"])
+    sleeper.wait()
+    with pytest.raises(ProcessLookupError):
+        Process.of(sleeper.pid)
+
+
+def test_processes_are_found_by_their_label_and_not_by_a_part_of_it() -> None:
+    sleeper = subprocess.Popen(["sleep", "60"], env={**os.environ, LABEL: "/somewhere/xmas"})
+    try:
+        assert list(labelled("/somewhere/xmas")) == [sleeper.pid]
+        assert list(labelled("/somewhere/xm")) == []
+    finally:
+        sleeper.kill()
+        sleeper.wait()
