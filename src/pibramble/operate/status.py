@@ -1,0 +1,148 @@
+"""How the nodes are: one question to each, all at once, and what the answers mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from pibramble.operate.execute import Outcome, execute
+from pibramble.operate.mpi import Mpich
+from pibramble.plan.model import NodePlan, Plan
+from pibramble.targets.base import Connections, TargetState
+
+# Everything in one round trip. A board has one thermal zone, in thousandths of a degree; a PC may have none.
+_SCRIPT = r"""
+read -r load rest </proc/loadavg && echo "load $load"
+read -r uptime rest </proc/uptime && echo "uptime $uptime"
+while read -r name value unit; do
+    case $name in MemTotal:|MemAvailable:) echo "$name $value" ;; esac
+done </proc/meminfo
+for zone in /sys/class/thermal/thermal_zone*/temp; do
+    { read -r value <"$zone" && echo "temperature $value"; } 2>/dev/null
+    break
+done
+mpichversion 2>/dev/null
+exit 0
+"""
+_TIMEOUT_S = 15.0  # a board that swaps takes seconds; one that takes longer is not well
+
+
+@attrs.frozen
+class Machine:
+    """What a machine says about itself. None: it does not say."""
+
+    load: float | None = None  # the mean of the last minute
+    memory_used_mb: int | None = None
+    memory_total_mb: int | None = None
+    temperature_c: float | None = None
+    uptime_s: float | None = None
+
+
+@attrs.frozen
+class NodeStatus:
+    """How one node is."""
+
+    node: str
+    role: str
+    board: str
+    reachable: bool
+    problem: str = ""  # why it is not
+    hint: str = ""
+    machine: Machine | None = None  # None: the node has no machine of its own (the lab), or is not reachable
+    mpich: str | None = None  # None: not installed, or not reachable
+    link: str | None = None  # None: the head
+    to_worker_mbit: float | None = None  # planned
+    to_head_mbit: float | None = None
+    rate_verified: bool = False
+
+
+@attrs.frozen
+class ClusterStatus:
+    """How the cluster is."""
+
+    cluster: str
+    target: str
+    up: bool
+    nodes: tuple[NodeStatus, ...] = ()
+    host: Machine | None = None  # the machine that all nodes share, where they do
+    not_modelled: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Say whether all is as it should be."""
+        return self.up and all(node.reachable for node in self.nodes)
+
+
+def ask(plan: Plan, names: Sequence[str], connections: Connections, state: TargetState) -> ClusterStatus:
+    """Ask the nodes of these names; what cannot be reached is part of the answer."""
+    dead = {node.node: node.detail for node in state.nodes if not node.running}
+    outcomes = execute(connections, [name for name in names if name not in dead], _SCRIPT, timeout_s=_TIMEOUT_S)
+    shared = state.one_machine  # load and memory are those of this machine
+    nodes, host = [], None
+    for name in names:
+        node = plan.node(name)
+        if name in dead:
+            cure = "`pibramble up` starts it again"
+            nodes.append(_node(node, reachable=False, problem=f"not running: {dead[name]}", hint=cure))
+            continue
+        outcome = outcomes[name]
+        if outcome.exit_code is None:
+            nodes.append(_node(node, reachable=False, problem=outcome.problem, hint=_cure(outcome)))
+            continue
+        said = outcome.stdout.decode(errors="replace")
+        machine = read_machine(said)
+        host = machine if shared else None
+        mpich = Mpich.read(said)
+        nodes.append(
+            _node(node, reachable=True, machine=None if shared else machine, mpich=mpich.version if mpich else None)
+        )
+    return ClusterStatus(plan.name, state.target, state.up, tuple(nodes), host, state.not_modelled)
+
+
+def read_machine(said: str) -> Machine:
+    """Read the answer to the question."""
+    values: Mapping[str, float] = {
+        found[1]: float(found[2])
+        for found in re.finditer(r"^(load|uptime|MemTotal:|MemAvailable:|temperature) (-?[\d.]+)$", said, re.MULTILINE)
+    }
+    total, free = values.get("MemTotal:"), values.get("MemAvailable:")
+    temperature = values.get("temperature")
+    return Machine(
+        load=values.get("load"),
+        memory_used_mb=None if total is None or free is None else round((total - free) / 1024),
+        memory_total_mb=None if total is None else round(total / 1024),
+        temperature_c=None if temperature is None else temperature / 1000,
+        uptime_s=values.get("uptime"),
+    )
+
+
+def _node(  # noqa: PLR0913 (what there is to say of a node)
+    node: NodePlan,
+    *,
+    reachable: bool,
+    problem: str = "",
+    hint: str = "",
+    machine: Machine | None = None,
+    mpich: str | None = None,
+) -> NodeStatus:
+    link = node.link
+    return NodeStatus(
+        node=node.name,
+        role=node.role.value,
+        board=node.board.name,
+        reachable=reachable,
+        problem=problem,
+        hint=hint,
+        machine=machine,
+        mpich=mpich,
+        link=link.kind.value if link else None,
+        to_worker_mbit=link.to_worker_bps / 1e6 if link else None,
+        to_head_mbit=link.to_head_bps / 1e6 if link else None,
+        rate_verified=link.rate_verified if link else False,
+    )
+
+
+def _cure(outcome: Outcome) -> str:
+    return outcome.hint or "`pibramble up` opens its connection again"
