@@ -1,0 +1,1 @@
+"""The command: thin; each verb parses, calls one function and prints."""

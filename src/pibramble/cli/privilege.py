@@ -1,0 +1,39 @@
+"""Root, when a verb cannot do without: by running the same command again under sudo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from pibramble.cli.context import Context
+from pibramble.errors import MissingError
+
+_KEPT = ("PIBRAMBLE_STATE", "PIBRAMBLE_FILE", "XDG_STATE_HOME", "NO_COLOR")
+
+
+def become_root_for_lab(context: Context) -> None:
+    """Go on as root if the lab cannot be made without; return if it can, or if we are root."""
+    from pibramble.targets.lab import ground
+
+    if os.getuid() == 0:
+        return
+    if context.target.needs_root_to_end() or not ground.permitted(rootless=True):
+        _again_under_sudo("this kernel does not let ordinary users make a lab")
+
+
+def become_root_to_end(context: Context) -> None:
+    """Go on as root if root made the lab."""
+    if context.target.needs_root_to_end():
+        _again_under_sudo("root brought this lab up")
+
+
+def _again_under_sudo(reason: str) -> None:
+    """Replace this process by the same command under sudo, which asks for the password by itself."""
+    from pibramble.targets.lab.ground import NOT_PERMITTED
+
+    if shutil.which("sudo") is None:
+        raise MissingError(f"{reason}, and there is no sudo here", hint=NOT_PERMITTED)
+    print(f"pibramble: {reason}: going on with sudo", file=sys.stderr)
+    argv = ["sudo", f"--preserve-env={','.join(_KEPT)}", sys.executable, "-m", "pibramble", *sys.argv[1:]]
+    os.execvp(argv[0], argv)  # noqa: S606 (no shell)
