@@ -1,0 +1,278 @@
+"""Base systems: made once a recipe, kept in the cache folder, shared by all cards of that kind.
+
+A base appears whole or not at all: it is built beside under another name, one build at a time, and what a killed build
+left is removed by the next one. Everything here runs as an ordinary user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from pibramble import locks, paths
+from pibramble.cards import archive, bootstrap, foreign, mirror, rootfs
+from pibramble.cards.archive import Archive
+from pibramble.cards.foundation import full_disk_told
+from pibramble.cards.mirror import Source
+from pibramble.cards.recipe import BaseFile, Recipe
+from pibramble.catalog.model import Architecture
+from pibramble.errors import BusyError, PibrambleError
+from pibramble.progress import Progress
+
+_SCRATCH = ".making-"
+_WORKSHOP = "workshop"  # in the scratch folder: a link to where mmdebstrap unpacks
+_MANIFEST = "base.json"
+_LOG = "build.log"
+_PATIENCE_S = 2 * 3600  # for another build of the same
+_ROOM = 3.2  # the archive, the tree and the image are there at the same time
+_KEYRING_ON_CARD = Path("/usr/share/keyrings/debian-archive-keyring.pgp")
+
+
+@attrs.frozen
+class Base:
+    """A base system in the cache."""
+
+    key: str
+    folder: Path
+    architecture: Architecture
+    release: str
+    root: Path  # an ext4 image, sparse
+    boot: Path  # a folder: what the boot partition holds
+    packages: Mapping[str, str]  # and their versions
+    remarks: tuple[str, ...] = ()  # such as: without security updates
+    seconds: float = 0.0  # that its making took
+    stored_bytes: int = 0  # what it takes here
+
+    def verify(self) -> None:
+        """Read everything and compare it with what was made. Raises PibrambleError that names what is damaged."""
+        manifest = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
+        damaged = [name for name, digest in manifest["digests"].items() if _digest(self.folder / name) != digest]
+        if damaged:
+            message = f"the base {self.key} is damaged: {', '.join(damaged)}"
+            raise PibrambleError(message, hint=f"rm -r {self.folder}\nThe next `pibramble card build` makes it anew.")
+
+
+def folder() -> Path:
+    """Return where bases are kept."""
+    return paths.cache_folder() / "bases"
+
+
+def stored() -> list[Base]:
+    """Return all whole bases, by key."""
+    keys = sorted(path.name for path in folder().glob("*") if not path.name.startswith("."))
+    return [base for key in keys if (base := load(key)) is not None]
+
+
+def load(key: str) -> Base | None:
+    """Return the base of that key; None when there is none, or when it is not as it was made (size and time tell)."""
+    home = folder() / key
+    try:
+        manifest = json.loads((home / _MANIFEST).read_text(encoding="utf-8"))
+        if manifest["stamps"] != _stamps(home):
+            return None
+        return Base(
+            key=manifest["key"],
+            folder=home,
+            architecture=Architecture(manifest["architecture"]),
+            release=manifest["release"],
+            root=home / "root.ext4",
+            boot=home / "boot",
+            packages=manifest["packages"],
+            remarks=tuple(manifest["remarks"]),
+            seconds=manifest["seconds"],
+            stored_bytes=sum(path.lstat().st_blocks * 512 for path in home.rglob("*")),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "") -> Base:
+    """Return the base of a recipe, made if need be: minutes, for another architecture than this machine's.
+
+    Raises MissingError, ArchiveError, BootstrapError, PibrambleError for a full disk.
+    """
+    if (found := load(recipe.key)) is not None:
+        return found
+
+    def build(scratch: Path) -> None:
+        foreign.check(recipe.architecture.debian)
+        bootstrap.check_user()
+        sources = mirror.sources(recipe.release, recipe.components, mirror_address)
+        _build(recipe, sources, scratch, progress)
+
+    return make(recipe.key, recipe.title, build, progress)
+
+
+def make(key: str, title: str, build: Callable[[Path], None], progress: Progress) -> Base:
+    """Return the base `key`, made by `build` in a scratch folder unless somebody else has made it meanwhile."""
+    home = folder()
+    with _alone(home / f".lock-{key}", title, progress):
+        if (found := load(key)) is not None:
+            return found
+        for left in home.glob(f"{_SCRATCH}{key}-*"):  # by a build that was killed
+            _discard(left)
+        scratch = home / f"{_SCRATCH}{key}-{os.getpid()}"
+        scratch.mkdir(mode=0o700)
+        try:
+            with full_disk_told(home):
+                build(scratch)
+                for name in (_WORKSHOP, *_intermediate(scratch)):
+                    _discard(scratch / name)
+                final = home / key
+                if final.exists():  # what is there is damaged
+                    _discard(final)
+                _flush(scratch)
+                scratch.rename(final)
+                _give(final)
+        except PibrambleError as error:
+            if kept := _keep_log(scratch, home / f".failed-{key}.log"):
+                error.hint = "\n".join([*([error.hint] if error.hint else []), f"Everything that was said: {kept}"])
+            raise
+        finally:
+            _discard(scratch)
+    made = load(key)
+    if made is None:
+        raise PibrambleError(f"{folder() / key} has changed while it was made", hint="try again")
+    return made
+
+
+def _build(recipe: Recipe, sources: tuple[Source, ...], scratch: Path, progress: Progress) -> None:
+    """Make a base of Debian in `scratch`."""
+    began = time.monotonic()
+    with progress.step(f"Asking {sources[0].uri}"):
+        index = scratch / "apt"
+        found = archive.ask(sources, recipe.architecture.debian, recipe.packages, index)
+        shutil.rmtree(index)
+    workshop = _workshop(scratch)
+    _check_room(found, scratch, workshop)
+    tar = bootstrap.bootstrap(recipe, found, scratch, workshop, progress)
+    with progress.step(f"Making the root of {recipe.title}"):
+        late = (*recipe.late_files, _sources_on_card(sources))
+        rootfs.make(tar, late, recipe.key, found.time_s, scratch)
+    seconds = time.monotonic() - began
+    write_manifest(scratch, recipe.key, recipe.architecture, recipe.release, found.packages, found.remarks, seconds)
+
+
+def write_manifest(  # noqa: PLR0913, PLR0917 (the manifest's own fields)
+    scratch: Path,
+    key: str,
+    architecture: Architecture,
+    release: str,
+    packages: Mapping[str, str],
+    remarks: tuple[str, ...],
+    seconds: float,
+) -> None:
+    """Write down what the base in `scratch` is, so that damage is noticed; the last step of its making."""
+    facts = {
+        "key": key,
+        "architecture": architecture.value,
+        "release": release,
+        "packages": dict(sorted(packages.items())),
+        "remarks": remarks,
+        "seconds": round(seconds, 1),
+        "stamps": _stamps(scratch),
+        "digests": {name: _digest(scratch / name) for name in _stamps(scratch)},
+    }
+    (scratch / _MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def _sources_on_card(sources: tuple[Source, ...]) -> BaseFile:
+    """Return apt's sources for the board: all of them, also those that could not be read today."""
+    text = "\n".join(source.deb822(_KEYRING_ON_CARD) for source in sources)
+    return BaseFile("/etc/apt/sources.list.d/debian.sources", text)
+
+
+def _workshop(scratch: Path) -> Path:
+    """Make the folder where mmdebstrap unpacks: outside of home folders, which its users may not enter."""
+    room = Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 (mkdtemp chooses a name that is not there)
+    made = Path(tempfile.mkdtemp(prefix="pibramble-", dir=room))
+    made.chmod(0o711)
+    (scratch / _WORKSHOP).symlink_to(made)
+    return made
+
+
+def _check_room(found: Archive, scratch: Path, workshop: Path) -> None:
+    """Raise PibrambleError now rather than in five minutes."""
+    needs: dict[int, tuple[Path, float]] = {}
+    for where, share in ((scratch.parent, _ROOM), (workshop.parent, 1.3)):
+        device = where.stat().st_dev
+        needs[device] = (where, needs.get(device, (where, 0.0))[1] + share * found.installed_bytes)
+    for where, need in needs.values():
+        free = shutil.disk_usage(where).free
+        if free < need:
+            raise PibrambleError(
+                f"the disk that holds {where} has {free / 1e9:.1f} GB free; making this base takes {need / 1e9:.1f} GB",
+                hint="PIBRAMBLE_CACHE and TMPDIR name folders elsewhere",
+            )
+
+
+@contextmanager
+def _alone(lock: Path, title: str, progress: Progress) -> Iterator[None]:
+    """Hold a lock while the block runs, and say so when somebody else has it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.held(lock, "card build"))
+        except BusyError:
+            with progress.step(f"Waiting for another build of {title}"):
+                stack.enter_context(locks.held(lock, "card build", patience_s=_PATIENCE_S))
+        yield
+
+
+def _discard(path: Path) -> None:
+    """Remove a folder or file, and the workshop that belongs to it."""
+    for link in (path, path / _WORKSHOP):
+        if link.is_symlink():
+            rootfs.remove(link.resolve())
+            link.unlink()
+    if path.is_dir():
+        rootfs.remove(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _intermediate(scratch: Path) -> list[str]:
+    kept = {"root.ext4", "boot", _MANIFEST, _LOG}
+    return [path.name for path in scratch.iterdir() if path.name not in kept]
+
+
+def _keep_log(scratch: Path, kept: Path) -> Path | None:
+    """Keep mmdebstrap's words beyond the scratch folder; return where."""
+    if not (scratch / _LOG).exists():
+        return None
+    (scratch / _LOG).replace(kept)
+    paths.give_to_owner(kept)
+    return kept
+
+
+def _flush(scratch: Path) -> None:
+    """Write everything to the disk: a power cut after the rename must not leave a name without content."""
+    for path in (*scratch.rglob("*"), scratch):
+        if path.is_file() or path.is_dir():
+            handle = os.open(path, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+
+
+def _give(final: Path) -> None:
+    for path in (final, *final.rglob("*")):
+        paths.give_to_owner(path)
+
+
+def _stamps(home: Path) -> dict[str, list[int]]:
+    """Return what a file would not have any more if somebody had changed or cut it."""
+    files = [home / "root.ext4", *sorted(path for path in (home / "boot").rglob("*") if path.is_file())]
+    return {str(path.relative_to(home)): [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,147 @@
+"""What is on a node's card beyond its base: the node files, and what only a card needs.
+
+A card's own: who it is (machine-id, card.json), where its partitions are (fstab, the kernel's command line), and a
+service that lets the root grow to the size of the card at the first boot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import attrs
+
+from pibramble import __version__
+from pibramble.cards import layout
+from pibramble.files import units
+from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
+from pibramble.files.render import render
+from pibramble.plan.model import NodePlan, Plan
+
+BOOT_FOLDER = "/boot/firmware"
+CARD_FILE = "/etc/pibramble/card.json"
+GROW_SCRIPT = "/usr/lib/pibramble/grow-root"
+
+_BOOT_NUMBER, _ROOT_NUMBER = 1, 2
+_FORMAT = 1  # raise it when the same files would be put onto a card in another way
+
+
+@attrs.frozen
+class Content:
+    """All that is put onto one card."""
+
+    entries: NodeFiles
+    disk_id: int  # 32 bits in the partition table
+    digest: str  # two cards with the same digest, over the same base, are the same
+
+
+def of_card(plan: Plan, keyring: Keyring, node: NodePlan, base_key: str) -> Content:
+    """Return what is on the node's card. `base_key` says what it lies over."""
+    disk_id = _disk_id(keyring, node)
+    rendered = render(plan, keyring, node.name)
+    own = list(_own(node, keyring, disk_id))
+    entries = _with(rendered, own)
+    digest = _digest(entries, base_key)
+    return Content(_with(entries, [_card_file(plan, node, base_key, digest)]), disk_id, digest)
+
+
+def _own(node: NodePlan, keyring: Keyring, disk_id: int) -> Iterator[Entry]:
+    boot, root = (layout.partition_uuid(disk_id, number) for number in (_BOOT_NUMBER, _ROOT_NUMBER))
+    yield NodeFile("/etc/machine-id", f"{_machine_id(keyring, node)}\n", "who this system is", mode=0o444)
+    yield Edit(
+        "/etc/fstab",
+        "the card's own partitions",
+        remove=(r"^#.*UNCONFIGURED.*\n?", rf"^[^#\s]\S*\s+(?:/|/boot|{BOOT_FOLDER})\s.*\n?"),
+        add=(
+            f"PARTUUID={root} / ext4 defaults,noatime 0 1",
+            f"PARTUUID={boot} {BOOT_FOLDER} vfat defaults,noatime 0 2",
+        ),
+    )
+    yield Edit(
+        f"{BOOT_FOLDER}/cmdline.txt",
+        "the kernel finds the root on this card, whatever else is plugged in",
+        remove=(r"(?<!\S)root=\S*[ \t]*",),
+        add=(f"root=PARTUUID={root}", "rootwait"),
+        separator=" ",
+    )
+    yield NodeFile(GROW_SCRIPT, _GROW, "makes the root as large as the card", mode=0o755)
+    yield NodeFile("/etc/systemd/system/pibramble-grow.service", _GROW_UNIT, "lets it do so at the first boot")
+    yield units.enable("pibramble-grow.service", "the root grows to the card at the first boot", ours=True)
+
+
+# Partition and file system both grow while they are in use: neither needs a second boot, an initramfs or the network.
+_GROW = """\
+#!/bin/sh
+# Makes the partition of / and its file system as large as the disk allows. Doing it twice changes nothing.
+set -eu
+partition=$(findmnt --noheadings --output SOURCE /)
+at=$(readlink -f "/sys/class/block/${partition#/dev/}")
+disk=/dev/$(basename "$(dirname "$at")")
+number=$(cat "$at/partition")
+echo ', +' | sfdisk --quiet --force --no-reread -N "$number" "$disk"
+partx --update --nr "$number" "$disk"
+resize2fs "$partition"
+mkdir -p /var/lib/pibramble
+touch /var/lib/pibramble/grown
+"""
+
+_GROW_UNIT = f"""\
+[Unit]
+Description=Grow the root file system to the size of the card
+ConditionPathExists=!/var/lib/pibramble/grown
+ConditionPathIsReadWrite=/
+
+[Service]
+Type=oneshot
+ExecStart={GROW_SCRIPT}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _card_file(plan: Plan, node: NodePlan, base_key: str, digest: str) -> NodeFile:
+    """Return what `pibramble card inspect` knows a card by. No time: the same inputs give the same card."""
+    facts = {
+        "cluster": plan.name,
+        "id": plan.id,
+        "node": node.name,
+        "board": node.board.name,
+        "base": base_key,
+        "digest": digest,
+        "pibramble": __version__,
+    }
+    return NodeFile(CARD_FILE, json.dumps(facts, indent=2) + "\n", "whose card this is, and how it was made")
+
+
+def _with(files: NodeFiles, own: list[Entry]) -> NodeFiles:
+    return NodeFiles(
+        node=files.node,
+        files=(*files.files, *(entry for entry in own if isinstance(entry, NodeFile))),
+        links=(*files.links, *(entry for entry in own if isinstance(entry, Symlink))),
+        edits=(*files.edits, *(entry for entry in own if isinstance(entry, Edit))),
+    )
+
+
+def _machine_id(keyring: Keyring, node: NodePlan) -> str:
+    """Return an id as machine-id(5) has it: the node's own for as long as it has its host key."""
+    number = bytearray(_derived("machine-id", keyring, node)[:16])
+    number[6] = number[6] & 0x0F | 0x40  # RFC 9562: version 4, as systemd makes them
+    number[8] = number[8] & 0x3F | 0x80
+    return number.hex()
+
+
+def _disk_id(keyring: Keyring, node: NodePlan) -> int:
+    """Return an id for the partition table, so that two cards in one machine are not taken for each other."""
+    return int.from_bytes(_derived("disk", keyring, node)[:4], "big") or 1
+
+
+def _derived(what: str, keyring: Keyring, node: NodePlan) -> bytes:
+    return hashlib.sha256(f"pibramble {what} {keyring.hosts[node.name].public}".encode()).digest()
+
+
+def _digest(entries: NodeFiles, base_key: str) -> str:
+    every: list[Entry] = [*entries.files, *entries.links, *entries.edits]  # edits of one file in their order
+    facts = [_FORMAT, base_key, *(attrs.astuple(entry) for entry in every)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

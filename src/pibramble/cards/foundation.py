@@ -1,0 +1,229 @@
+"""A base as the disk that all cards over it share: partition table, boot partition and root in one sparse image.
+
+It is made once a base, kept beside the bases in the cache folder, and recognised as damaged when it is no longer as it
+was made. Cards are differences from it (`delta.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from pibramble import locks, paths, proc
+from pibramble.cards import ext4, layout
+from pibramble.cards.extents import aligned, pieces
+from pibramble.cards.image import RawImage
+from pibramble.cards.layout import Layout, Partition
+from pibramble.errors import PibrambleError
+from pibramble.progress import Progress
+
+_SCRATCH = ".making-"
+_PATIENCE_S = 600  # for another build of the same
+_GRAIN_BYTES = 64 * 1024  # what is zero is left out of copies and digests by so much
+_PIECE_BYTES = 4 * 1024 * 1024
+_LEAST_FAT32_CLUSTERS = 66_000  # Microsoft's limit is 65,525; some way off it, as their paper advises
+
+
+class Base(Protocol):
+    """What is needed of a base system (`base.Base` is one)."""
+
+    @property
+    def key(self) -> str:
+        """Return its name in the cache: the same recipe, the same key."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """Return the ext4 image of its root."""
+        ...
+
+    @property
+    def boot(self) -> Path:
+        """Return the folder of what is on its boot partition."""
+        ...
+
+
+@attrs.frozen
+class Foundation:
+    """The shared disk of all cards over one base."""
+
+    key: str
+    folder: Path
+    digest: str  # over all bytes of the image
+    layout: Layout
+    time_s: int  # what files that are put in bear; seconds since 1970
+
+    @property
+    def image(self) -> Path:
+        """Return the disk as a raw sparse file, never to be written to: every card depends on it."""
+        return self.folder / "disk.img"
+
+    @property
+    def skeleton(self) -> Path:
+        """Return the metadata of the root file system."""
+        return self.folder / "root.skeleton"
+
+
+def folder() -> Path:
+    """Return where they are kept."""
+    return paths.cache_folder() / "foundations"
+
+
+def load(key: str) -> Foundation | None:
+    """Return the foundation over the base `key`; None when there is none, or none that is whole."""
+    home = folder() / key
+    try:
+        facts = json.loads((home / "made.json").read_text(encoding="utf-8"))
+        found = Foundation(
+            key=facts["key"],
+            folder=home,
+            digest=facts["digest"],
+            layout=Layout(Partition(**facts["boot"]), Partition(**facts["root"])),
+            time_s=facts["time_s"],
+        )
+        whole = facts["stamps"] == _stamps(found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if whole else None
+
+
+def ensure(base: Base, progress: Progress) -> Foundation:
+    """Return the foundation over `base`, made if need be. Raises PibrambleError, BusyError after a long wait."""
+    if (found := load(base.key)) is not None:
+        return found
+    home = folder()
+    with locks.held(home / f".lock-{base.key}", "card build", patience_s=_PATIENCE_S):
+        if (found := load(base.key)) is not None:  # somebody else made it while we waited
+            return found
+        for left in home.glob(f"{_SCRATCH}{base.key}-*"):  # by a build that was killed
+            shutil.rmtree(left)
+        scratch = home / f"{_SCRATCH}{base.key}-{os.getpid()}"
+        try:
+            with full_disk_told(home):
+                scratch.mkdir(mode=0o700)
+                made = _make(base, scratch, progress)
+                final = home / base.key
+                shutil.rmtree(final, ignore_errors=True)
+                scratch.replace(final)
+                for path in (final, *final.iterdir()):
+                    paths.give_to_owner(path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return attrs.evolve(made, folder=final)
+
+
+@contextmanager
+def full_disk_told(where: Path) -> Iterator[None]:
+    """Turn "no space left" in the block into an error that says where, and what can be removed."""
+    hint = f"`df -h {where}` says how full it is; what is in {paths.cache_folder()} can be made again"
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise PibrambleError(f"the disk that holds {where} is full", hint=hint) from None
+    except PibrambleError as error:  # by a program
+        if "No space left on device" not in f"{error.message} {error.hint}" and "Disk full" not in error.hint:
+            raise
+        raise PibrambleError(f"the disk that holds {where} is full", hint=hint) from error
+
+
+def _make(base: Base, scratch: Path, progress: Progress) -> Foundation:
+    with RawImage(base.root) as root:
+        superblock = ext4.superblock(root.read)
+        if superblock.size_bytes > root.size_bytes:
+            message = f"{base.root} is cut short: {root.size_bytes} of {superblock.size_bytes} bytes"
+            raise PibrambleError(message, hint=f"remove {base.root.parent}; the next build makes it anew")
+        plan = layout.lay_out(boot_content_bytes=_size(base.boot), root_bytes=root.size_bytes)
+        time_s = int(os.environ.get("SOURCE_DATE_EPOCH") or superblock.made_s)
+        made = Foundation(base.key, scratch, "", plan, time_s)
+        with made.image.open("xb") as image:
+            image.truncate(plan.size_bytes)
+            image.write(layout.first_sector(plan, disk_id=1))
+            extents = list(aligned(root.extents(), _GRAIN_BYTES, root.size_bytes))
+            with progress.step("Copying the root", total=sum(extent.length for extent in extents), unit="B") as step:
+                for piece in pieces(extents, _PIECE_BYTES):
+                    _write_sparse(
+                        image.fileno(), root.read(piece.offset, piece.length), plan.root.offset + piece.offset
+                    )
+                    step.advance(piece.length)
+    with progress.step("Filling the boot partition"):
+        _make_boot(base, made)
+        ext4.make_skeleton(base.root, made.skeleton)
+    made = attrs.evolve(made, digest=_digest(made.image))
+    made.image.chmod(0o444)
+    facts = {
+        "key": made.key,
+        "digest": made.digest,
+        "boot": attrs.asdict(plan.boot),
+        "root": attrs.asdict(plan.root),
+        "time_s": time_s,
+        "stamps": _stamps(made),
+    }
+    (scratch / "made.json").write_text(json.dumps(facts), encoding="utf-8")
+    for path in scratch.iterdir():  # a power cut after the rename must not leave a name without content
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    return made
+
+
+def _make_boot(base: Base, made: Foundation) -> None:
+    """Make the boot partition in place. Names are sorted and times fixed: the same files give the same bytes."""
+    boot = made.layout.boot
+    sectors = boot.length // layout.SECTOR_BYTES
+    per_cluster = max(size for size in (1, 2, 4, 8, 16, 32, 64) if size == 1 or sectors // size > _LEAST_FAT32_CLUSTERS)
+    serial = hashlib.sha256(base.key.encode()).hexdigest()[:8]
+    argv = ["mkfs.vfat", "--invariant", "-F", "32", "-n", "BOOT", "-i", serial, "-s", str(per_cluster)]
+    first = str(boot.offset // layout.SECTOR_BYTES)
+    where = ["-h", first, "--offset", first, str(made.image), str(boot.length // 1024)]
+    proc.run([*argv, *where], timeout_s=_PATIENCE_S)
+    # mtools stamps files with SOURCE_DATE_EPOCH, in local time.
+    env = {**os.environ, "SOURCE_DATE_EPOCH": str(made.time_s), "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
+    target = ["-i", f"{made.image}@@{boot.offset}"]
+    for current, folders, names in os.walk(base.boot):
+        folders.sort()
+        inside = "::" + "".join(f"{part}/" for part in Path(current).relative_to(base.boot).parts)
+        if folders:
+            proc.run(["mmd", *target, *(f"{inside}{name}" for name in folders)], env=env)
+        if names:
+            sources = [str(Path(current, name)) for name in sorted(names)]
+            proc.run(["mcopy", "-Q", *target, *sources, inside], env=env, timeout_s=_PATIENCE_S)
+
+
+def _write_sparse(handle: int, data: bytes, offset: int) -> None:
+    zeros = bytes(_GRAIN_BYTES)
+    for at in range(0, len(data), _GRAIN_BYTES):
+        part = data[at : at + _GRAIN_BYTES]
+        if part != zeros[: len(part)]:
+            os.pwrite(handle, part, offset + at)
+
+
+def _digest(image: Path) -> str:
+    """Return a digest over an image that does not depend on where its file system happens to keep holes."""
+    total = hashlib.blake2b(digest_size=32)  # twice as fast as SHA-256 where the processor does not help
+    zeros = bytes(_GRAIN_BYTES)
+    with RawImage(image) as raw:
+        for piece in pieces(aligned(raw.extents(), _GRAIN_BYTES, raw.size_bytes), _GRAIN_BYTES):
+            data = raw.read(piece.offset, piece.length)
+            if data != zeros[: len(data)]:
+                total.update(piece.offset.to_bytes(8, "little"))
+                total.update(data)
+    return total.hexdigest()
+
+
+def _stamps(made: Foundation) -> dict[str, Any]:
+    """Return what a file would not have any more if somebody had changed or cut it."""
+    return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in (made.image, made.skeleton)}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
