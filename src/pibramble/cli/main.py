@@ -33,6 +33,7 @@ VERBS = {
     "schema": Verb("schema", "Print the cluster file's JSON Schema, for editors.", "Think"),
     "plan": Verb("plan", "Show every name, address, MAC, port and route.", "Think"),
     "files": Verb("files", "Show what each node's disk will hold.", "Think"),
+    "card": Verb("card", "Make, look at and write the SD card of every board.", "Build"),
     "up": Verb("up", "Bring the cluster up.", "Run"),
     "down": Verb("down", "Take the cluster down, and all that is left of it.", "Run"),
     "status": Verb("status", "Ask every node how it is.", "Operate"),
