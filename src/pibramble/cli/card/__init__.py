@@ -7,6 +7,7 @@ import click
 from pibramble.cli.main import LazyGroup, Verb
 
 CARD_VERBS = {
+    "build": Verb("card.build", "Make the cards, and the base systems they need.", "Make"),
     "list": Verb("card.list_", "List the cards, and whether they are as planned.", "Look"),
     "files": Verb("card.files", "Show what is on a card beyond its base.", "Look"),
     "inspect": Verb("card.inspect", "Say whose card an image or a device is.", "Look"),

@@ -1,0 +1,97 @@
+"""`pibramble card build`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pibramble.cli.card.common import megabytes, show_table, store, with_cards
+from pibramble.cli.context import Context, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pibramble.cards.base import Base
+    from pibramble.cards.build import Built
+    from pibramble.plan.model import NodePlan
+
+
+@click.command()
+@click.argument("nodes", required=False)
+@click.option("--mirror", default="", help="The Debian mirror to use. Default: the one of this machine's apt sources.")
+@click.option("--anew", is_flag=True, help="Make the cards again, also those that are up to date.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_json: bool) -> None:
+    """Make the cards of NODES (such as zero[1-3]; default: all), reusing what is there.
+
+    A base system is made from Debian's packages once for all boards of a kind, in some minutes, and kept in the cache
+    folder (PIBRAMBLE_CACHE). A card is then what differs, made in a moment. Nothing here needs root.
+    """
+    from pibramble.cards import base, recipe
+    from pibramble.cards.build import Builder
+
+    chosen = _chosen(context, nodes)
+    for remark in dict.fromkeys(remark for node in chosen for remark in recipe.remarks(node)):
+        click.echo(f"pibramble: {remark}", err=True)
+    recipes = {node.name: recipe.recipe_for(context.plan, node) for node in chosen}
+    reused = {wanted.key for wanted in recipes.values() if base.load(wanted.key) is not None}
+    # The keys are made first: whoever cannot have them learns so before the minutes that a base takes.
+    builder = Builder(context.plan, context.keyring, store(context))
+    bases: dict[str, base.Base] = {}
+
+    def base_of(node: NodePlan) -> base.Base:
+        wanted = recipes[node.name]
+        if wanted.key not in bases:
+            bases[wanted.key] = base.ensure(wanted, context.progress, mirror_address=mirror)
+        return bases[wanted.key]
+
+    built = builder.build(chosen, base_of, context.progress, anew=anew)
+    if as_json:
+        print_json(built)
+        return
+    for made in bases.values():
+        for remark in made.remarks:
+            click.echo(f"pibramble: {made.key}: {remark}", err=True)
+    _show(built, list(bases.values()), reused)
+
+
+def _chosen(context: Context, nodes: str | None) -> list[NodePlan]:
+    from pibramble.operate.nodeset import select
+
+    if nodes is not None:
+        return with_cards(context, select(context.plan, nodes, None))
+    return with_cards(context, [node.name for node in context.plan.nodes if node.board.firmware])
+
+
+def _show(built: Sequence[Built], bases: Sequence[Base], reused: set[str]) -> None:
+    rows = [
+        (
+            made.key,
+            "there already" if made.key in reused else f"made in {_duration(made.seconds)}",
+            f"{len(made.packages)}",
+            megabytes(made.stored_bytes),
+        )
+        for made in bases
+    ]
+    show_table(("BASE", "STATE", "PACKAGES", "STORED"), rows)
+    click.echo()
+    show_table(
+        ("NODE", "CARD", "SIZE", "STORED", "BASE"),
+        [
+            (
+                card.node,
+                "was up to date" if card.reused else f"made in {_duration(card.seconds)}",
+                megabytes(card.size_bytes),
+                megabytes(card.stored_bytes),
+                card.base,
+            )
+            for card in built
+        ],
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.2g} s"
