@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
-.PHONY: help demo test bench docs setup setup-dev transcripts lock clean
+.PHONY: help demo test test-cards bench docs setup setup-dev transcripts lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -10,6 +10,10 @@ demo: setup ## Set up, then bring a virtual cluster up and compute pi on it
 
 test: setup-dev ## Set up, then lint, types and every test that needs no emulator
 	@scripts/test
+
+test-cards: setup-dev ## Make real base systems for the boards and hold their cards against the programs that read them
+	@scripts/setup cards
+	@scripts/test-cards
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench

@@ -6,8 +6,9 @@ seconds, not after minutes; and the list of packages is what progress is counted
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -45,14 +46,19 @@ def ask(sources: Sequence[Source], architecture: str, wanted: Sequence[str], fol
     An optional source that cannot be read is left out, with a remark.
     """
     usable, remarks = list(sources), []
-    _Apt(folder, architecture).prepare()
     apt = _Apt(folder, architecture)
+    apt.prepare()
     if apt.update(usable) is not None:  # find out which one it is
         usable = []
         for source in sources:
             problem = apt.update([*usable, source])
             if problem is None:
                 usable.append(source)
+            elif (twin := apt.twin(source, usable)) is not None:
+                usable.append(twin)
+                remarks.append(
+                    f"made from the suite {twin.suite}: {source.suite} of this mirror contradicts itself today"
+                )
             elif source.optional:
                 remarks.append(f"made without {source.suite}: {problem}")
             else:
@@ -102,6 +108,26 @@ class _Apt:
         said = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
         return said[0] if said else f"apt-get ended with {done.returncode}"
 
+    def twin(self, source: Source, others: Sequence[Source]) -> Source | None:
+        """Return the same release by the mirror's other name for it, if that can be read.
+
+        A cache keeps the folders of both names apart: one may be whole while the other is half way between two days.
+        """
+        if not source.alias:
+            return None
+        twin = attrs.evolve(source, suite=source.alias, alias="")
+        if self.update([*others, twin]) is not None or source.suite not in self._codenames(source.alias):
+            return None
+        return twin
+
+    def _codenames(self, suite: str) -> set[str]:
+        """Return which releases the indices of a suite say they are."""
+        texts = (path.read_text(encoding="utf-8", errors="replace") for path in self._indices(f"_dists_{suite}_"))
+        return {match[1] for text in texts if (match := re.search(r"^Codename: (\S+)$", text, re.MULTILINE))}
+
+    def _indices(self, part: str = "") -> Iterator[Path]:
+        return (self.folder / "state/lists").glob(f"*{part}*Release" if part else "*Release")
+
     def plan(self, wanted: Sequence[str], source: Source) -> tuple[dict[str, str], int]:
         """Return what would be installed for `wanted`, with versions, and how much room that takes."""
         argv = ["apt-get", "--assume-yes", "install", "?essential", "apt", *wanted]
@@ -118,14 +144,12 @@ class _Apt:
     def newest_index_s(self) -> int:
         """Return when the newest of the indices was made."""
         found = []
-        for release in (self.folder / "state/lists").glob("*Release"):
+        for release in self._indices():
             dated = re.search(r"^Date: (.*)$", release.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
             found += [_seconds(dated[1])] if dated else []
         return max(found, default=0)
 
     def _run(self, *argv: str) -> proc.Completed:
-        import os
-
         env = {**os.environ, "APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
         return proc.run(argv, check=False, timeout_s=_UPDATE_TIMEOUT_S, env=env)
 

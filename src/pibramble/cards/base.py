@@ -106,7 +106,7 @@ def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "") -> B
     def build(scratch: Path) -> None:
         foreign.check(recipe.architecture.debian)
         bootstrap.check_user()
-        sources = mirror.sources(recipe.release, recipe.components, mirror_address)
+        sources = mirror.sources(recipe.release, recipe.components, mirror_address, alias=recipe.alias)
         _build(recipe, sources, scratch, progress)
 
     return make(recipe.key, recipe.title, build, progress)

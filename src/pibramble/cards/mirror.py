@@ -37,6 +37,7 @@ class Source:
     components: tuple[str, ...]
     keyring: Path
     optional: bool = False  # updates: a base can be made without them
+    alias: str = ""  # the mirror's other name for the same suite
 
     def deb822(self, keyring: Path | None = None) -> str:
         """Return it in apt's newer form."""
@@ -57,9 +58,11 @@ class _Entry:
 
 
 def sources(
-    release: str, components: Sequence[str], mirror: str = "", apt_folder: Path = APT_FOLDER
+    release: str, components: Sequence[str], mirror: str = "", *, alias: str = "", apt_folder: Path = APT_FOLDER
 ) -> tuple[Source, ...]:
     """Return the sources of a Debian release. `mirror`: the address of one, instead of this machine's own.
+
+    `alias` is the release's other name on mirrors, such as `stable`.
 
     Raises UsageError for an address that is none; MissingError where there is no Debian mirror or no keyring.
     """
@@ -72,7 +75,7 @@ def sources(
     keyring = _keyring(main.signed_by)
     parts = tuple(components)
     return (
-        Source(main.uri, release, parts, keyring),
+        Source(main.uri, release, parts, keyring, alias=alias),
         Source(main.uri, f"{release}-updates", parts, keyring, optional=True),
         # Most mirrors have it beside the archive; where this one does not, the base is made without.
         Source(

@@ -36,6 +36,7 @@ class Recipe:
 
     architecture: Architecture
     release: str  # of Debian
+    alias: str  # the mirrors' other name for it
     kind: str  # what it is for: head, worker, worker-compiler
     components: tuple[str, ...]
     packages: tuple[str, ...]
@@ -80,6 +81,7 @@ def debian(architecture: Architecture, kind: str, lists: Sequence[str]) -> Recip
     return Recipe(
         architecture=architecture,
         release=facts["release"],
+        alias=facts["alias"],
         kind=kind,
         components=tuple(facts["components"]),
         packages=tuple(sorted(packages)),
