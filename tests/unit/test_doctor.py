@@ -126,7 +126,11 @@ def test_the_set_up_installs_what_the_doctor_asks_for() -> None:
     essential = {"util-linux"}  # no Debian is without it
     wanted = {p["package"] for p in needs["program"] if set(p["features"]) - optional} - essential
     assert wanted <= listed("debian.txt")
-    for feature, names in {"files": ["debian-dev.txt"], "bench": ["debian-bench.txt"], "bases": ["debian-cards.txt"]}.items():
+    for feature, names in {
+        "files": ["debian-dev.txt"],
+        "bench": ["debian-bench.txt"],
+        "bases": ["debian-cards.txt"],
+    }.items():
         wanted = {p["package"] for p in needs["program"] if feature in p["features"]}
         assert wanted <= set().union(listed("debian.txt"), *map(listed, names)), feature
 
