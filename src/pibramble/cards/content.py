@@ -61,7 +61,8 @@ def _own(node: NodePlan, keyring: Keyring, disk_id: int) -> Iterator[Entry]:
     yield Edit(
         f"{BOOT_FOLDER}/cmdline.txt",
         "the kernel finds the root on this card, whatever else is plugged in",
-        remove=(r"(?<!\S)root=\S*[ \t]*",),
+        # raspi-firmware's cma=64M moves what the device tree reserves anyway; QEMU's raspi0 hangs on it.
+        remove=(r"(?<!\S)root=\S*[ \t]*", r"(?<!\S)cma=\S*[ \t]*"),
         add=(f"root=PARTUUID={root}", "rootwait"),
         separator=" ",
     )
