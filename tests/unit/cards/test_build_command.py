@@ -1,0 +1,111 @@
+"""`pibramble card build`, as a person types it. The bases are toys under the keys of the real recipes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pibramble.cards import base, recipe
+from pibramble.errors import Exit
+from pibramble.plan.resolve import resolve
+from pibramble.progress import SilentProgress
+from pibramble.spec import load
+from tests.unit.cards.bases import fill_base
+
+CLUSTER = '[cluster]\nname = "xmas"\n\n[[workers]]\nname = "zero[1-3]"\n'
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.environment = {
+            **os.environ,
+            "PIBRAMBLE_STATE": str(folder / "state"),
+            "PIBRAMBLE_CACHE": str(folder / "cache"),
+        }
+        self.write(CLUSTER)
+
+    def write(self, text: str) -> None:
+        (self.folder / "cluster.toml").write_text(text)
+
+    def build(self, *words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "pibramble", "card", "build", *words]
+        return subprocess.run(
+            argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def stock(self, worker: int, *, with_head: bool = False) -> None:
+        """Put toys into the cache for what the nodes' cards would be made from."""
+        plan = resolve(load.load(self.folder / "cluster.toml").cluster)
+        for node in (plan.workers[worker], *([plan.head] if with_head else [])):
+            key = recipe.recipe_for(plan, node).key
+            base.make(key, "a toy", functools.partial(fill_base, key=key), SilentProgress())
+
+    def reused(self, *words: str) -> list[bool]:
+        done = self.build(*words, "--json")
+        assert done.returncode == Exit.OK, done.stderr
+        return [card["reused"] for card in json.loads(done.stdout)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(tmp_path / "desk")
+    monkeypatch.setenv("PIBRAMBLE_CACHE", made.environment["PIBRAMBLE_CACHE"])
+    made.stock(0, with_head=True)
+    return made
+
+
+def test_all_cards_then_none_then_what_changed(desk: Desk) -> None:
+    assert desk.reused() == [False] * 4
+    assert desk.reused() == [True] * 4
+    assert desk.reused("zero2", "--anew") == [False]
+    desk.write(CLUSTER + '\n[nodes.zero2]\naddress = "192.168.7.77"\n')
+    # The others have it in their hosts file.
+    assert desk.reused() == [False] * 4
+
+
+def test_a_table_says_what_was_made(desk: Desk) -> None:
+    done = desk.build("zero[1-2]")
+    assert done.returncode == Exit.OK, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["BASE", "STATE", "PACKAGES", "STORED"]
+    assert "there already" in lines[1]
+    assert [line.split()[0] for line in lines[3:]] == ["NODE", "zero1", "zero2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("zero9",), Exit.WRONG, "zero9"),
+        (("--mirror", "ftp.example.org", "zero1"), Exit.OK, ""),  # nothing is asked of it: the base is there
+        (("zero1", "zero2"), Exit.WRONG, "zero2"),
+    ],
+)
+def test_what_is_wrong_is_said(desk: Desk, words: tuple[str, ...], code: Exit, said: str) -> None:
+    done = desk.build(*words)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pc_has_no_card(desk: Desk) -> None:
+    desk.write(CLUSTER + '\n[head]\nboard = "pc"\n')
+    done = desk.build("head")
+    assert done.returncode == Exit.WRONG
+    assert "head is a pc, which starts from no card" in done.stderr
+    desk.stock(0)  # a PC's programs do not run on the worker, which so needs a compiler of its own
+    assert desk.reused() == [False] * 3
+
+
+def test_a_mirror_that_is_none_is_refused_before_anything_begins(desk: Desk) -> None:
+    desk.write(CLUSTER.replace("[[workers]]", '[[workers]]\nboard = "pi-zero-2w"'))
+    done = desk.build("zero1", "--mirror", "ftp.example.org")
+    assert done.returncode in {Exit.WRONG, Exit.MISSING}  # where arm64 cannot be run, that is said first
+    assert "Traceback" not in done.stderr
