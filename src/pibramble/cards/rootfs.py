@@ -87,9 +87,12 @@ def make(archive: Path, extra: Sequence[BaseFile], key: str, time_s: int, scratc
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with files of other users in it, as far as those are numbers that this user may use."""
+    """Remove a folder with files of other users in it, as far as those are numbers that this user may use.
+
+    Nothing that is mounted there is touched: it might be this machine's own.
+    """
     if folder.exists():
-        proc.run([*as_root(), "rm", "-rf", "--", str(folder)], timeout_s=_TIMEOUT_S)
+        proc.run([*as_root(), "rm", "-rf", "--one-file-system", "--", str(folder)], timeout_s=_TIMEOUT_S)
 
 
 def _clean(tree: Path) -> None:
