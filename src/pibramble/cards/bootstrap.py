@@ -103,9 +103,7 @@ def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, p
     # Times that are newer than the mirror's index are cut to it: the same packages give the same base.
     env = {**os.environ, "TMPDIR": str(workshop), "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(archive.time_s)}
     with result.open("wb") as out, log.open("w", encoding="utf-8") as record:
-        child = proc.start(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env, process_group=0
-        )
+        child = proc.start(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env, process_group=0)
         try:
             with progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step:
                 lines = io.TextIOWrapper(child.stderr or io.BytesIO(), encoding="utf-8", errors="replace")
