@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from pibramble.cli.context import Context
 from pibramble.errors import MissingError
 
-_KEPT = ("PIBRAMBLE_STATE", "PIBRAMBLE_FILE", "XDG_STATE_HOME", "NO_COLOR")
+_KEPT = ("PIBRAMBLE_STATE", "PIBRAMBLE_CACHE", "PIBRAMBLE_FILE", "XDG_STATE_HOME", "XDG_CACHE_HOME", "NO_COLOR")
 
 
 def become_root_for_lab(context: Context) -> None:
@@ -28,12 +29,18 @@ def become_root_to_end(context: Context) -> None:
         _again_under_sudo("root brought this lab up")
 
 
-def _again_under_sudo(reason: str) -> None:
+def become_root_for_device(path: Path) -> None:
+    """Go on as root if this user may not write to the device. A regular file is left to whoever owns it."""
+    if os.getuid() != 0 and path.is_block_device() and not os.access(path, os.W_OK | os.R_OK):
+        _again_under_sudo(f"you may not write to {path}", hint=f"as root, or as a member of {path.group()}")
+
+
+def _again_under_sudo(reason: str, hint: str = "") -> None:
     """Replace this process by the same command under sudo, which asks for the password by itself."""
     from pibramble.targets.lab.ground import NOT_PERMITTED
 
     if shutil.which("sudo") is None:
-        raise MissingError(f"{reason}, and there is no sudo here", hint=NOT_PERMITTED)
+        raise MissingError(f"{reason}, and there is no sudo here", hint=hint or NOT_PERMITTED)
     print(f"pibramble: {reason}: going on with sudo", file=sys.stderr)
     argv = ["sudo", f"--preserve-env={','.join(_KEPT)}", sys.executable, "-m", "pibramble", *sys.argv[1:]]
     os.execvp(argv[0], argv)  # noqa: S606 (no shell)
