@@ -59,6 +59,8 @@ class Nodes:
     def start(self, node: str, *, more: str = "") -> None:
         """Start a node's sshd and wait until it answers."""
         assert SSHD is not None
+        # SHLVL: bash reads ~/.bashrc of whoever runs the tests only where sshd starts it as the first shell. A slow one
+        # (pyenv waits a minute for a lock that somebody left) would be measured here, not ours.
         config = self.folder / f"{node}.sshd_config"
         config.write_text(f"""\
 ListenAddress {self.addresses[node]}:{self.port}
@@ -70,6 +72,7 @@ PidFile none
 UsePAM no
 StrictModes no
 PermitRootLogin prohibit-password
+SetEnv SHLVL=1
 {more}
 """)
         if os.getuid() == 0:
