@@ -21,18 +21,28 @@ from tests.lab.test_on_head import END_SSHD
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.getuid() != 0, reason="a lab without root has no sudo inside")]
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LabCluster]:
-    made = make_cluster(tmp_path, XMAS)
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
+    """A lab with pibramble on its head, for tests that leave it as they found it."""
+    made = make_cluster(tmp_path_factory.mktemp("lab"), XMAS)
     made.up()
+    install(made)
     yield made
     made.pibramble("down")
 
 
 @pytest.fixture
 def pc(cluster: LabCluster, tmp_path: Path) -> Iterator[Pc]:
-    install(cluster)
     there = Pc.of(cluster, tmp_path / "pc")
+    yield there
+    there.pibramble("down")
+
+
+@pytest.fixture
+def own_pc(new_cluster: LabCluster, tmp_path: Path) -> Iterator[Pc]:
+    """A PC and a lab of the test's own, for tests that break things. Nothing is installed on the head."""
+    new_cluster.up()
+    there = Pc.of(new_cluster, tmp_path / "pc")
     yield there
     there.pibramble("down")
 
@@ -73,29 +83,34 @@ def test_the_head_is_remembered_until_down(pc: Pc) -> None:
     assert on_node(pc.cluster, "zero1", "hostname") == "zero1\n"
 
 
+def test_another_head_is_not_reached_over_connections_to_the_old_one(pc: Pc) -> None:
+    up(pc)
+    done = pc.pibramble("up", "--head", "127.0.0.1:9")
+    assert done.returncode == Exit.UNREACHABLE
+    assert "127.0.0.1:9: it refuses the connection" in done.stderr
+    up(pc)
+
+
 def test_the_heads_own_connections_are_open_afterwards_for_hydra(pc: Pc) -> None:
     on_node(pc.cluster, "head", "for node in zero1 aplus; do ssh -O exit $node; done")
     up(pc)
     assert "Master running" in on_node(pc.cluster, "head", "ssh -O check zero1 2>&1 && ssh -O check aplus 2>&1")
 
 
-def test_a_head_without_pibramble_is_used_all_the_same(cluster: LabCluster, tmp_path: Path) -> None:
-    pc = Pc.of(cluster, tmp_path / "pc")
-    on_node(cluster, "head", "ssh -O exit zero1")
-    try:
-        done = pc.pibramble("up", "--head", pc.head)
-        assert done.returncode == Exit.OK, done.stderr
-        assert "head could not check its links: there is no pibramble on it" in done.stderr
-        assert "Master running" in on_node(cluster, "head", "ssh -O check zero1 2>&1")
-    finally:
-        pc.pibramble("down")
+def test_a_head_without_pibramble_is_used_all_the_same(own_pc: Pc) -> None:
+    on_node(own_pc.cluster, "head", "ssh -O exit zero1")
+    done = own_pc.pibramble("up", "--head", own_pc.head)
+    assert done.returncode == Exit.OK, done.stderr
+    assert "head could not check its links: there is no pibramble on it" in done.stderr
+    assert "Master running" in on_node(own_pc.cluster, "head", "ssh -O check zero1 2>&1")
 
 
-def test_a_worker_without_sshd_is_reported_with_what_the_head_sees(pc: Pc) -> None:
-    up(pc)
-    on_node(pc.cluster, "zero2", f"{END_SSHD}; (sleep 0.5; sudo pkill -x sshd) >/dev/null 2>&1 &")
-    status = pc.pibramble("status")
-    again = pc.pibramble("up")
+def test_a_worker_without_sshd_is_reported_with_what_the_head_sees(own_pc: Pc) -> None:
+    install(own_pc.cluster)
+    up(own_pc)
+    on_node(own_pc.cluster, "zero2", f"{END_SSHD}; (sleep 0.5; sudo pkill -x sshd) >/dev/null 2>&1 &")
+    status = own_pc.pibramble("status")
+    again = own_pc.pibramble("up")
     assert again.returncode == Exit.UNREACHABLE
     assert "zero2: it refuses the connection: sshd does not run there" in again.stderr
     assert "head and 4 of 5 workers" in again.stderr
@@ -109,9 +124,10 @@ def test_links_that_the_head_mends_are_told_on_the_pc(pc: Pc) -> None:
     assert "zero1: the interface zero1 was down: brought up" in done.stderr
 
 
-def test_another_cluster_file_on_the_head_is_remarked(pc: Pc) -> None:
-    on_node(pc.cluster, "head", "sudo sed -i 's/921600/460800/' /etc/pibramble/cluster.toml")
-    done = pc.pibramble("up", "--head", pc.head)
+def test_another_cluster_file_on_the_head_is_remarked(own_pc: Pc) -> None:
+    install(own_pc.cluster)
+    on_node(own_pc.cluster, "head", "sudo sed -i 's/921600/460800/' /etc/pibramble/cluster.toml")
+    done = own_pc.pibramble("up", "--head", own_pc.head)
     assert done.returncode == Exit.OK, done.stderr
     assert "works by another cluster file" in done.stderr
 
@@ -133,19 +149,19 @@ def test_a_head_that_another_authority_vouches_for_is_refused(pc: Pc) -> None:
     assert pc.pibramble("status").returncode == Exit.NOT_UP  # and it is not remembered
 
 
-def test_a_worker_in_the_heads_place_is_refused(pc: Pc) -> None:
+def test_a_worker_in_the_heads_place_is_refused(own_pc: Pc) -> None:
     """The right authority, but the certificate of another node."""
     rules = f"""
         table ip swap {{
             chain pre {{
                 type nat hook prerouting priority dstnat;
-                ip daddr {pc.head} tcp dport 22 dnat to 192.168.7.2
+                ip daddr {own_pc.head} tcp dport 22 dnat to 192.168.7.2
             }}
         }}
         insert rule inet pibramble forward ip daddr 192.168.7.2 accept
     """
-    on_node(pc.cluster, "head", f"sudo nft -f - <<'END'\n{rules}\nEND")
-    done = pc.pibramble("up", "--head", pc.head)
+    on_node(own_pc.cluster, "head", f"sudo nft -f - <<'END'\n{rules}\nEND")
+    done = own_pc.pibramble("up", "--head", own_pc.head)
     assert done.returncode == Exit.UNREACHABLE
     assert reasons.STRANGER in done.stderr
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +21,22 @@ pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.getuid() != 0, reason="a la
 END_SSHD = "sudo pkill -o -x sshd"
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LabCluster]:
-    made = make_cluster(tmp_path, XMAS)
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
+    """A lab with pibramble on its head, for tests that leave it as they found it."""
+    made = make_cluster(tmp_path_factory.mktemp("lab"), XMAS)
     made.up()
     install(made)
     yield made
     made.pibramble("down")
+
+
+@pytest.fixture
+def own_cluster(new_cluster: LabCluster) -> LabCluster:
+    """The same for a test that breaks things."""
+    new_cluster.up()
+    install(new_cluster)
+    return new_cluster
 
 
 def reports(said: str) -> dict[str, str]:
@@ -69,24 +77,24 @@ def test_a_job_runs_from_there(cluster: LabCluster) -> None:
     assert "exit 0" in on_head(cluster, "jobs").stdout
 
 
-def test_a_worker_without_sshd_is_reported_and_the_others_are_used(cluster: LabCluster) -> None:
-    on_node(cluster, "zero2", END_SSHD)
-    on_node(cluster, "head", "ssh -O exit zero2")
-    done = on_head(cluster, "up")
+def test_a_worker_without_sshd_is_reported_and_the_others_are_used(own_cluster: LabCluster) -> None:
+    on_node(own_cluster, "zero2", END_SSHD)
+    on_node(own_cluster, "head", "ssh -O exit zero2")
+    done = on_head(own_cluster, "up")
     assert done.returncode == Exit.UNREACHABLE
     assert "zero2: it refuses the connection: sshd does not run there" in done.stderr
     assert "head and 4 of 5 workers" in done.stderr
-    assert on_head(cluster, "exec", "-x", "zero2", "true").returncode == 0
-    status = on_head(cluster, "status")
+    assert on_head(own_cluster, "exec", "-x", "zero2", "true").returncode == 0
+    status = on_head(own_cluster, "status")
     assert status.returncode == Exit.UNREACHABLE
     assert "zero2: unreachable: it refuses the connection" in status.stderr
 
 
-def test_a_board_without_power_is_told_by_its_missing_interface(cluster: LabCluster) -> None:
-    kill_node(cluster, "zero3")  # its end of the wire goes, and with a veth pair the head's end too
-    status = on_head(cluster, "status")
+def test_a_board_without_power_is_told_by_its_missing_interface(own_cluster: LabCluster) -> None:
+    kill_node(own_cluster, "zero3")  # its end of the wire goes, and with a veth pair the head's end too
+    status = on_head(own_cluster, "status")
     assert "zero3: no link: there is no interface zero3" in status.stderr
-    done = on_head(cluster, "up")
+    done = on_head(own_cluster, "up")
     assert done.returncode == Exit.UNREACHABLE
     assert "zero3: no interface zero3: nothing of it is on the USB" in done.stderr
     assert "Power?" in done.stderr
@@ -114,13 +122,20 @@ def test_links_that_root_can_mend_are_mended_and_said(cluster: LabCluster) -> No
     assert on_head(cluster, "status").returncode == Exit.OK
 
 
-def test_a_serial_link_that_is_down_names_its_port(cluster: LabCluster) -> None:
-    done = on_head(cluster, "up", script="sudo ip link set aplus down")
+def test_a_job_outlives_a_link_that_is_gone_for_a_moment(cluster: LabCluster) -> None:
+    script = "(sleep 2; sudo ip link set zero1 down; sleep 3; sudo ip link set zero1 up) >/dev/null 2>&1 &"
+    done = on_head(cluster, "run", "-w", "zero[1-2]", "sh", "-c", "sleep 8; hostname", script=script)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == ["zero1", "zero2"]
+
+
+def test_a_serial_link_that_is_down_names_its_port(own_cluster: LabCluster) -> None:
+    done = on_head(own_cluster, "up", script="sudo ip link set aplus down")
     assert done.returncode == Exit.UNREACHABLE
     assert "aplus: there is no /dev/ttyAMA0" in done.stderr
 
 
-def test_a_ppp_unit_that_failed_is_restarted(cluster: LabCluster) -> None:
+def test_a_ppp_unit_that_failed_is_restarted(own_cluster: LabCluster) -> None:
     # No systemd runs in a lab: a script stands in for systemctl, and for pppd that brings the interface up.
     script = """
         sudo mkdir -p /run/systemd/system
@@ -135,7 +150,7 @@ esac
 END
         sudo chmod 755 /usr/local/bin/systemctl
     """
-    done = on_head(cluster, "up", "--json", script=script)
+    done = on_head(own_cluster, "up", "--json", script=script)
     assert reports(done.stdout) == {"aplus": "pibramble-ppp@aplus.service was failed: restarted"}
     assert done.returncode == Exit.OK, done.stderr
 
@@ -145,7 +160,7 @@ def test_down_closes_the_connections_and_leaves_the_boards(cluster: LabCluster) 
     said = inside_head(cluster, "ssh -o ControlPath=none head pibramble down 2>&1")
     assert "its boards stay on" in said
     assert inside_head(cluster, "find /run/pibramble/ssh -type s") == ""
-    assert cluster.pibramble("exec", "--gather", "hostname").returncode == 0
+    assert cluster.pibramble("exec", "-w", "@all", "--gather", "hostname").returncode == 0
 
 
 def inside_head(cluster: LabCluster, script: str) -> str:
