@@ -54,6 +54,10 @@ def up(pc: Pc) -> None:
     assert "another cluster file" not in done.stderr
 
 
+def folder_of_sockets(pc: Pc) -> Path:
+    return sockets.folder(f"{pc.state}/{pc.cluster.folder.name}/hardware", pc.cluster.folder.name)
+
+
 def test_every_verb_works_through_the_head(pc: Pc, tmp_path: Path) -> None:
     up(pc)
     status = pc.pibramble("status")
@@ -73,12 +77,12 @@ def test_every_verb_works_through_the_head(pc: Pc, tmp_path: Path) -> None:
 
 def test_the_head_is_remembered_until_down(pc: Pc) -> None:
     up(pc)
+    assert folder_of_sockets(pc).stat().st_mode & 0o777 == 0o700
     again = pc.pibramble("up")
     assert again.returncode == Exit.OK, again.stderr
     down = pc.pibramble("down")
     assert "its boards stay on" in down.stderr
-    folder = sockets.folder(f"{pc.state}/{pc.cluster.folder.name}/hardware", pc.cluster.folder.name)
-    assert not folder.exists()
+    assert not folder_of_sockets(pc).exists()
     assert pc.pibramble("status").returncode == Exit.NOT_UP
     assert on_node(pc.cluster, "zero1", "hostname") == "zero1\n"
 
@@ -147,6 +151,7 @@ def test_a_head_that_another_authority_vouches_for_is_refused(pc: Pc) -> None:
     assert done.returncode == Exit.UNREACHABLE
     assert f"head at {pc.head}: {reasons.STRANGER}" in done.stderr
     assert pc.pibramble("status").returncode == Exit.NOT_UP  # and it is not remembered
+    assert not folder_of_sockets(pc).exists()
 
 
 def test_a_worker_in_the_heads_place_is_refused(own_pc: Pc) -> None:

@@ -68,6 +68,7 @@ class FromPc:
             head = plan.head.name
             with progress.step("Connecting to the head"):
                 if refused := connections.open([head]):
+                    connections.close()  # every worker's leads through the head
                     raise UnreachableError(
                         f"{head} at {refused[head]}", hint="on? at this address? `ping` it; a serial console shows more"
                     )
