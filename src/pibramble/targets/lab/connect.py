@@ -33,14 +33,14 @@ wait
 """
 
 
-def sockets_folder(label: str, name: str) -> Path:
-    """Return the folder for a lab's control sockets: short, and the person's own."""
+def sockets_folder(lab: Path) -> Path:
+    """Return the folder for the control sockets of the lab with this state folder: short, and the person's own."""
     uid = paths.owner().pw_uid
     run = Path(f"/run/user/{uid}") if uid else Path("/run")
     base = run / "pibramble" if os.access(run, os.W_OK) else Path(f"/tmp/pibramble-{uid}")  # noqa: S108 (0700, checked)
     import zlib
 
-    return base / f"{name[:20]}-{zlib.crc32(label.encode()):08x}"
+    return base / f"{lab.name[:20]}-{zlib.crc32(os.fsencode(lab)):08x}"
 
 
 class LabConnections:

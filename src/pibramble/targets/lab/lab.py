@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -115,7 +116,7 @@ class Lab:
         try:
             keeper = ground.start_keeper(self._label, rootless=rootless)
             user_uid = paths.owner().pw_uid or _USER_UID
-            state = LabState(keeper, rootless, _digest(plan), str(self._sockets(plan)), user_uid)
+            state = LabState(keeper, rootless, _digest(plan), str(sockets_folder(self._folder)), user_uid)
             state.save(self._file)
             _make_sockets_folder(Path(state.sockets), state)
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
@@ -247,9 +248,9 @@ class Lab:
                 raise MissingError(
                     "this lab was brought up by root", hint="`sudo pibramble down` takes it down"
                 ) from None
-            _remove_sockets_folder(Path(state.sockets))
         for pid in labelled(self._label):  # a keeper that was started but not yet written down
             _end(pid)
+        _remove_sockets_folder(Path(state.sockets) if state else sockets_folder(self._folder))
         self._file.unlink(missing_ok=True)
 
     def _sweep(self, state: LabState) -> None:
@@ -261,9 +262,6 @@ class Lab:
 
     def _inside(self, state: LabState) -> tuple[str, ...]:
         return ground.inside(state.keeper, rootless=state.rootless)
-
-    def _sockets(self, plan: Plan) -> Path:
-        return sockets_folder(self._label, plan.name)
 
     @staticmethod
     def _is_running(state: LabState, node: str) -> bool:
@@ -334,16 +332,23 @@ def _is_outside(pid: int) -> bool:
 
 def _make_sockets_folder(folder: Path, state: LabState) -> None:
     """Make the folder for control sockets, the cluster user's alone. Raises PibrambleError when it is another's."""
-    base = folder.parent
+    _remove_sockets_folder(folder)
+    try:
+        _make_sockets_base(folder.parent)
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError:  # another lab went down just now, and the empty base with it
+        _make_sockets_base(folder.parent)
+        folder.mkdir(mode=0o700)
+    if os.getuid() == 0:
+        os.chown(folder, state.user_uid, state.user_uid)
+
+
+def _make_sockets_base(base: Path) -> None:
     base.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, exist_ok=True)
     paths.give_to_owner(base)
     info = base.lstat()
     if info.st_uid not in {0, paths.owner().pw_uid} or not stat.S_ISDIR(info.st_mode):
         raise PibrambleError(f"{base} belongs to somebody else", hint="Remove it, or ask its owner to.")
-    _remove_sockets_folder(folder)
-    folder.mkdir(mode=0o700)
-    if os.getuid() == 0:
-        os.chown(folder, state.user_uid, state.user_uid)
 
 
 def _remove_sockets_folder(folder: Path) -> None:
@@ -351,3 +356,5 @@ def _remove_sockets_folder(folder: Path) -> None:
         for entry in folder.iterdir():
             entry.unlink()
         folder.rmdir()
+    with contextlib.suppress(OSError):  # another lab of this person is up, or it was removed already
+        folder.parent.rmdir()
