@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pibramble import paths, proc
 from pibramble.errors import PibrambleError
+from pibramble.files.ssh import CONTROL_FOLDER
 from pibramble.operate import mux
 from pibramble.operate.execute import execute
 from pibramble.plan.model import Plan
 from pibramble.targets.lab import ground
-from pibramble.targets.lab.orders import CONTROL_FOLDER
 from pibramble.targets.lab.state import LabState
 
 # Opens one connection a node, side by side, and prints `NODE<tab>reason` for each that fails. ssh -f stays behind as

@@ -12,24 +12,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 import pibramble
 from pibramble import locks, paths, proc
 from pibramble.errors import Exit, MissingError, NotUpError, PibrambleError
-from pibramble.files.model import Keyring
-from pibramble.files.render import render_all
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress
 from pibramble.serialise import plain
 from pibramble.targets.base import NodeState, TargetState
-from pibramble.targets.lab import ground, links
-from pibramble.targets.lab.builder import DROPPED_CAPABILITIES, Order
+from pibramble.targets.lab import ground
 from pibramble.targets.lab.connect import LabConnections, sockets_folder
-from pibramble.targets.lab.orders import Ids, node_order, sshd_program
 from pibramble.targets.lab.processes import LABEL, Process, labelled, namespace
 from pibramble.targets.lab.state import LabState
+
+# What making nodes takes is imported where they are made: most verbs only pass by here on their way to the connections.
+if TYPE_CHECKING:
+    from pibramble.files.model import Keyring
+    from pibramble.targets.lab.builder import Order
+    from pibramble.targets.lab.orders import Ids
 
 NOT_MODELLED = (
     "Latency: every wire answers as fast as this machine's memory; only its rate is shaped.",
@@ -149,6 +152,11 @@ class Lab:
     def _make_nodes(
         self, plan: Plan, keyring: Keyring, state: LabState, nodes: Sequence[NodePlan], made: Callable[[int, str], None]
     ) -> LabState:
+        from pibramble.files.render import render_all
+        from pibramble.targets.lab import links
+        from pibramble.targets.lab.builder import Order
+        from pibramble.targets.lab.orders import node_order
+
         files = render_all(plan, keyring)
         ids = _ids(state)
         head = state.nodes.get(plan.head.name)
@@ -219,6 +227,9 @@ class Lab:
             raise PibrambleError("not every node answers over SSH", hint="\n".join(lines[:5]))
 
     def _restart_sshd(self, init: Process, state: LabState) -> None:
+        from pibramble.targets.lab.builder import DROPPED_CAPABILITIES
+        from pibramble.targets.lab.orders import sshd_program
+
         if _sshd_alive(init):
             return
         words = ground.inside_node(init, rootless=state.rootless)
@@ -270,6 +281,8 @@ class Lab:
 
 
 def _ids(state: LabState) -> Ids:
+    from pibramble.targets.lab.orders import Ids
+
     uid = state.user_uid
     return Ids(uid, uid, 0, 0) if state.rootless else Ids(uid, uid, uid, uid)
 
