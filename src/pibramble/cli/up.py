@@ -24,5 +24,6 @@ def command(context: Context, *, connect: bool) -> None:
     plan = context.plan
     become_root_for_lab(context)
     context.target.up(plan, context.keyring, context.progress, connect=connect)
-    click.echo(f"{plan.name} is up: {plan.head.name} and {len(plan.workers)} workers", err=True)
+    workers = f"{len(plan.workers)} worker" + ("s" if len(plan.workers) != 1 else "")
+    click.echo(f"{plan.name} is up: {plan.head.name} and {workers}", err=True)
     click.echo("  pibramble status | exec -- hostname | run PROGRAM.c | down", err=True)
