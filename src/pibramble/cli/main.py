@@ -132,6 +132,7 @@ def run(argv: list[str] | None = None) -> int:
             signal.signal(number, _stop)
     try:
         code = cli.main(args=argv, prog_name="pibramble", standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written is said now, not by Python while it closes
     except BaseException as error:  # noqa: BLE001 (the last line of defence)
         return _explain(error)
     return code if isinstance(code, int) else Exit.OK
@@ -159,7 +160,8 @@ def _explain(error: BaseException) -> int:
             cause = error.__cause__ or error
             click.echo(f"pibramble: {cause if isinstance(cause, StoppedError) else 'interrupted'}", err=True)
             return 128 + cause.number if isinstance(cause, StoppedError) else Exit.INTERRUPTED
-        case SystemExit():  # click's answer to a reader of our output that left (`| head`)
+        case BrokenPipeError() | SystemExit():  # a reader of our output that left (`| head`), and click's answer to one
+            _let_go_of_stdout()
             return Exit.OK
         case Exception():
             said = _shortage(error) if isinstance(error, OSError) and error.errno in _MACHINES_OWN else _defect(error)
@@ -169,9 +171,19 @@ def _explain(error: BaseException) -> int:
             raise error
 
 
+def _let_go_of_stdout() -> None:
+    """Write what can be written; Python would complain once more about the rest while it closes."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _shortage(error: OSError) -> str:
+    """Say what the machine is short of, and what of ours may need it."""
     from pibramble import paths
 
+    _let_go_of_stdout()
     where = f"{error.filename}: " if error.filename else ""
     said = f"{where}{os.strerror(error.errno or 0).lower()}"
     return f"{said}\n  pibramble keeps its state in {paths.state_folder()}; PIBRAMBLE_STATE names another folder"

@@ -22,7 +22,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 def pibramble(desk: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PIBRAMBLE_STATE": str(desk / "state"), "TMPDIR": str(desk)}
+    environment = {**os.environ, "PIBRAMBLE_STATE": str(desk / "state"), "TMPDIR": str(desk), "PYTHONUNBUFFERED": ""}
     return subprocess.run(  # type: ignore[call-overload, no-any-return]
         [sys.executable, "-m", "pibramble", *words],
         **{"cwd": desk, "env": environment, "text": True, "stderr": subprocess.PIPE, **options},
@@ -36,19 +36,22 @@ def test_a_misspelt_verb_is_answered_with_the_nearest(desk: Path) -> None:
     assert "Did you mean `status`?" in done.stderr
 
 
-def test_a_full_disk_is_no_defect(desk: Path) -> None:
+@pytest.mark.parametrize("words", [("plan",), ("plan", "--json"), ("schema",)])
+def test_a_full_disk_is_no_defect(desk: Path, words: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = pibramble(desk, "plan", stdout=full)
+        done = pibramble(desk, *words, stdout=full)
     assert done.returncode == 1
+    assert done.stderr.count("\n") == 2
     assert "no space left on device" in done.stderr
     assert "PIBRAMBLE_STATE" in done.stderr
     assert not list(desk.glob("pibramble-defect-*"))
 
 
-def test_a_reader_that_leaves_is_no_failure(desk: Path) -> None:
+@pytest.mark.parametrize("words", [("plan",), ("plan", "--json"), ("schema",)])
+def test_a_reader_that_leaves_is_no_failure(desk: Path, words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = pibramble(desk, "plan", stdout=writer)
+    done = pibramble(desk, *words, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
 
