@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -38,7 +38,8 @@ def held(file: Path, verb: str, *, patience_s: float = 0, interrupt: str = "") -
         paths.give_to_owner(file)
         _take(handle, file, patience_s, interrupt)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps({"pid": os.getpid(), "verb": verb}).encode(), 0)
+        with suppress(OSError):  # a full disk: the others are not told who we are, but a lab can still be taken down
+            os.pwrite(handle, json.dumps({"pid": os.getpid(), "verb": verb}).encode(), 0)
         yield
         os.ftruncate(handle, 0)
     finally:

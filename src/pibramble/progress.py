@@ -54,7 +54,8 @@ class PlainProgress:
         """Print the step's line when it is over, with how long it took."""
         began = time.monotonic()
         yield _Silent()
-        count = f" ({total} {unit})" if total is not None and unit and unit != "B" else ""
+        word = unit.removesuffix("s") if total == 1 else unit
+        count = f" ({total} {word})" if total is not None and unit and unit != "B" else ""
         print(f"{title}{count}: {time.monotonic() - began:.2f} s", file=sys.stderr)
 
 

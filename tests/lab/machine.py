@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from pibramble.targets import sockets
 from pibramble.targets.lab.processes import labelled
 from tests.lab.conftest import LabCluster
 
@@ -19,6 +20,7 @@ class Traces:
     interfaces: str
     mounts: int
     state: bool
+    sockets: bool
 
 
 def traces(cluster: LabCluster) -> Traces:
@@ -29,4 +31,5 @@ def traces(cluster: LabCluster) -> Traces:
         interfaces=" ".join(line.split()[0] for line in links.splitlines()),
         mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
         state=(cluster.folder / "lab.json").exists(),
+        sockets=sockets.folder(str(cluster.folder), cluster.folder.name).exists(),
     )

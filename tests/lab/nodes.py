@@ -26,6 +26,14 @@ def kill_node(cluster: LabCluster, node: str) -> None:
     state.nodes[node].kill()
 
 
+def kill_sshd(cluster: LabCluster, node: str) -> None:
+    """End every sshd of a node, from outside: a killer that came over SSH might go with the first of them."""
+    state = LabState.load(cluster.folder / "lab.json")
+    assert state is not None
+    words = ground.inside_node(state.nodes[node], rootless=state.rootless)
+    subprocess.run([*words, "pkill", "-KILL", "sshd"], check=True)
+
+
 @contextmanager
 def in_world(cluster: LabCluster, python: str) -> Iterator[subprocess.Popen[str]]:
     """Run a Python script in the lab's world; it is there when its first line is printed."""

@@ -18,6 +18,7 @@ from pibramble.operate.ending import END_SCRIPT
 from pibramble.operate.execute import execute
 from pibramble.targets.lab.state import LabState
 from tests.lab.conftest import LabCluster
+from tests.lab.nodes import kill_node, kill_sshd
 
 pytestmark = pytest.mark.lab
 
@@ -186,9 +187,17 @@ class TestNodeThatDies:
     def test_with_its_sshd_only_is_noticed_too(self, new_cluster: LabCluster) -> None:
         new_cluster.up()
         job = start_and_wait_for_ranks(new_cluster, "hang")
-        killer = "kill -9 $(pgrep -u root sshd) $(pgrep -u pi sshd)"
-        new_cluster.pibramble("exec", "-w", "aplus", "--", f"sudo sh -c '{killer}'")
+        kill_sshd(new_cluster, "aplus")
         _, stderr = job.communicate(timeout=40)
         assert job.returncode == Exit.UNREACHABLE
         assert "aplus was lost" in stderr
         assert left_over(new_cluster, "aplus") == ""
+
+    def test_when_it_is_the_head_nobody_else_is_blamed(self, new_cluster: LabCluster) -> None:
+        new_cluster.up()
+        job = start_and_wait_for_ranks(new_cluster, "hang")
+        kill_node(new_cluster, "head")
+        _, stderr = job.communicate(timeout=40)
+        assert job.returncode == Exit.UNREACHABLE
+        assert "head was lost: its first process has died" in stderr
+        assert not any(f"{node}: " in stderr for node in ("zero1", "zero2", "zero3", "zero4", "aplus"))

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.lab.conftest import LabCluster
-from tests.lab.nodes import kill_node, on_node
+from tests.lab.nodes import kill_node, kill_sshd, on_node
 
 pytestmark = pytest.mark.lab
 
@@ -166,7 +166,7 @@ def test_a_connection_that_was_lost_is_opened_again(broken_cluster: LabCluster) 
 
 
 def test_a_node_without_sshd_is_named_with_reason_and_cure(broken_cluster: LabCluster) -> None:
-    broken_cluster.pibramble("exec", "-w", "zero2", "sudo -n kill -KILL $(pidof sshd)")
+    kill_sshd(broken_cluster, "zero2")
     done = broken_cluster.pibramble("exec", "-w", "zero[1-2]", "hostname")
     assert done.stdout == "zero1: zero1\n"
     assert done.returncode == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -58,3 +59,14 @@ def test_only_the_named_verb_is_interrupted(tmp_path: Path, holder: subprocess.P
     assert holder.poll() is None
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
+
+
+def test_a_full_disk_keeps_nobody_from_taking_a_lock(tmp_path: Path) -> None:
+    def no_room() -> None:  # write(2) fails, as on a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    hold = HOLD.replace("time.sleep(60)", "")
+    words = [sys.executable, "-B", "-c", hold, str(tmp_path / "lock"), "down"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=no_room)
+    assert done.stdout == "held\n", done.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.options import complete_node
 from pibramble.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("node", required=False)
+@click.argument("node", required=False, shell_complete=complete_node)
 @click.argument("path", required=False)
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Write the node's files below a folder.")
 @click.option("--secrets", is_flag=True, help="Private keys too.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -87,7 +88,9 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-f", "--file", "file", type=click.Path(), help="The cluster file. [default: ./cluster.toml]")
+@click.option(
+    "-f", "--file", "file", type=click.Path(readable=False), help="The cluster file. [default: ./cluster.toml]"
+)
 @click.option("-t", "--target", metavar="NAME", help="lab or hardware. [default: the one that is up, else what fits]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every system command, ready to be pasted.")
@@ -100,6 +103,13 @@ def cli(ctx: click.Context, file: str | None, target: str | None, *, quiet: bool
 
         logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
     ctx.obj = Context(file=file, quiet=quiet, target=target)
+
+
+# What a machine can be short of or forbid at any write: no defect of ours, wherever it comes from.
+_MACHINES_OWN = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE,
+    errno.ENFILE, errno.ENOMEM,
+}  # fmt: skip
 
 
 class StoppedError(KeyboardInterrupt):
@@ -117,14 +127,23 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def run(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code; whatever goes wrong is said in words."""
+    _open_what_is_closed()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup(1) has SIGHUP ignored, and so it stays
             signal.signal(number, _stop)
     try:
         code = cli.main(args=argv, prog_name="pibramble", standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written is said now, not by Python while it closes
     except BaseException as error:  # noqa: BLE001 (the last line of defence)
         return _explain(error)
     return code if isinstance(code, int) else Exit.OK
+
+
+def _open_what_is_closed() -> None:
+    """Give a closed standard stream (`>&-`) a stand-in, or the next file that we open would take its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None and os.open(os.devnull, os.O_RDWR) == number:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
 def _explain(error: BaseException) -> int:
@@ -142,18 +161,37 @@ def _explain(error: BaseException) -> int:
             cause = error.__cause__ or error
             click.echo(f"pibramble: {cause if isinstance(cause, StoppedError) else 'interrupted'}", err=True)
             return 128 + cause.number if isinstance(cause, StoppedError) else Exit.INTERRUPTED
-        case BrokenPipeError():
-            # The reader of our output left (`| head`). Python would complain once more while it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        case BrokenPipeError() | SystemExit():  # a reader of our output that left (`| head`), and click's answer to one
+            _let_go_of_stdout()
             return Exit.OK
         case Exception():
-            click.echo(f"pibramble: {_defect(error)}", err=True)  # a traceback goes to a file, not to a person
+            said = _shortage(error) if isinstance(error, OSError) and error.errno in _MACHINES_OWN else _defect(error)
+            click.echo(f"pibramble: {said}", err=True)
             return Exit.FAILED
         case _:
             raise error
 
 
+def _let_go_of_stdout() -> None:
+    """Write what can be written; Python would complain once more about the rest while it closes."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shortage(error: OSError) -> str:
+    """Say what the machine is short of, and what of ours may need it."""
+    from pibramble import paths
+
+    _let_go_of_stdout()
+    where = f"{error.filename}: " if error.filename else ""
+    said = f"{where}{os.strerror(error.errno or 0).lower()}"
+    return f"{said}\n  pibramble keeps its state in {paths.state_folder()}; PIBRAMBLE_STATE names another folder"
+
+
 def _defect(error: Exception) -> str:
+    """Put the traceback into a file, not in front of a person."""
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"pibramble-defect-{os.getpid()}.txt"  # noqa: S108
     said = f"{type(error).__name__}: {error}"
     try:

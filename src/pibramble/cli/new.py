@@ -11,8 +11,12 @@ from pibramble.spec import new
 from pibramble.spec.new import HERE
 
 
+def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in new.templates() if name.startswith(incomplete)]
+
+
 @click.command("new")
-@click.argument("template", default=new.DEFAULT)
+@click.argument("template", default=new.DEFAULT, shell_complete=_complete)
 @click.option("-o", "--output", help=f"The file to write; - prints it.  [default: {HERE}]")
 @click.option("--list", "listing", is_flag=True, help="List the templates.")
 @click.option("--json", "as_json", is_flag=True, help="List them as JSON.")

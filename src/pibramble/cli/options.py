@@ -16,18 +16,36 @@ from pibramble.errors import Exit, PibrambleError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from pibramble.plan.model import Plan
+
+
+def _plan(ctx: click.Context) -> Plan | None:
+    """Return the plan that a completion is about; a wrong cluster file is not the moment's subject."""
+    from pibramble.cli.context import Context
+
+    try:
+        return Context(file=ctx.find_root().params.get("file"), quiet=True).plan
+    except PibrambleError:
+        return None
+
+
+def complete_node(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the nodes of the cluster file."""
+    from click.shell_completion import CompletionItem
+
+    plan = _plan(ctx)
+    return [CompletionItem(node.name) for node in plan.nodes if node.name.startswith(incomplete)] if plan else []
+
 
 def complete_nodes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the nodes and groups of the cluster file for the last part of a node set."""
     from click.shell_completion import CompletionItem
 
-    from pibramble.cli.context import Context
     from pibramble.operate.nodeset import groups
 
-    try:
-        plan = Context(file=ctx.find_root().params.get("file"), quiet=True).plan
-    except PibrambleError:
-        return []  # a wrong cluster file is not the moment's subject
+    plan = _plan(ctx)
+    if plan is None:
+        return []
     before, comma, last = incomplete.rpartition(",")
     names = [node.name for node in plan.nodes] + [f"@{name}" for name, nodes in groups(plan).items() if nodes]
     return [CompletionItem(before + comma + name) for name in names if name.startswith(last)]

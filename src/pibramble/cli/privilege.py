@@ -58,5 +58,6 @@ def _again_under_sudo(reason: str, hint: str = "") -> None:
     if shutil.which("sudo") is None:
         raise MissingError(f"{reason}, and there is no sudo here", hint=hint or NOT_PERMITTED)
     print(f"pibramble: {reason}: going on with sudo", file=sys.stderr)
-    argv = ["sudo", f"--preserve-env={','.join(_KEPT)}", sys.executable, "-m", "pibramble", *sys.argv[1:]]
+    # -B: root's byte code would lie about in a checkout that is the user's
+    argv = ["sudo", f"--preserve-env={','.join(_KEPT)}", sys.executable, "-B", "-m", "pibramble", *sys.argv[1:]]
     os.execvp(argv[0], argv)  # noqa: S606 (no shell)

@@ -7,12 +7,12 @@ import os
 import click
 
 from pibramble.cli.context import Context
-from pibramble.cli.options import complete_nodes
+from pibramble.cli.options import complete_node
 from pibramble.errors import MissingError, UnreachableError, UsageError
 
 
 @click.command(context_settings={"allow_interspersed_args": False}, short_help="Get a shell on one node.")
-@click.argument("node", shell_complete=complete_nodes)
+@click.argument("node", shell_complete=complete_node)
 @click.argument("words", nargs=-1, metavar="[COMMAND]...")
 @click.pass_obj
 def command(context: Context, node: str, words: tuple[str, ...]) -> None:

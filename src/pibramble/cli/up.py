@@ -77,7 +77,7 @@ def _show(plan: Plan, report: UpReport) -> None:
             click.echo(_line(node), err=True)
     workers = [worker.name for worker in plan.workers if worker.name not in report.missing]
     count = str(len(plan.workers)) if len(workers) == len(plan.workers) else f"{len(workers)} of {len(plan.workers)}"
-    click.echo(f"{plan.name} is up: {plan.head.name} and {count} workers", err=True)
+    click.echo(f"{plan.name} is up: {plan.head.name} and {count} worker{'s' * (len(plan.workers) != 1)}", err=True)
     click.echo("  pibramble status | exec -- hostname | run PROGRAM.c | down", err=True)
 
 

@@ -7,7 +7,7 @@ looked up in /proc when it has to end. Names of programs play no part in it.
 
 from __future__ import annotations
 
-import secrets
+import os
 import shlex
 
 # Reads the label from standard input, so that it never stands on the script's own command line.
@@ -71,7 +71,7 @@ exec $as_root sh -c {shlex.quote(_SCRIPT)}"""
 
 def new_label() -> str:
     """Return a label (`NAME=VALUE`) that no other command has."""
-    return f"PIBRAMBLE_EXEC={secrets.token_hex(8)}"
+    return f"PIBRAMBLE_EXEC={os.urandom(8).hex()}"
 
 
 def labelled(command: str, label: str) -> str:

@@ -240,15 +240,18 @@ class RunningJob:
         self._loop.after(_WATCH_S, self._watch)
 
     def _dead(self) -> Mapping[str, str]:
-        nodes = list(dict.fromkeys([self._around.head, *(share.node.name for share in self._launch.shares)]))
+        nodes = self._nodes()
         socket = self._around.connections.socket
         # The master takes its socket away when the node has not answered for 15 s (ServerAliveInterval).
         without = {node: "it does not answer any more" for node in nodes if not os.path.lexists(socket(node))}
         return {**without, **self._around.gone(nodes)}
 
+    def _nodes(self) -> list[str]:
+        return list(dict.fromkeys([self._around.head, *(share.node.name for share in self._launch.shares)]))
+
     def _lose(self, node: str, reason: str) -> None:
         self._lost.add(node)
-        self._force(Verdict(Exit.UNREACHABLE, f"{node} was lost: {reason}", "`pibramble status` shows what is left"))
+        self._force(_lost({node: reason}))
 
     def _timed_out(self) -> None:
         self._force(Verdict(Exit.TIMEOUT, f"the time limit of {self._around.timeout_s:g} s was over"))
@@ -281,13 +284,20 @@ class RunningJob:
         lost = self._lost | set(self._dead())
         nodes = dict.fromkeys([*self._proxies, self._around.head])
         left = self._order([node for node in nodes if node not in lost], ending.END_SCRIPT)
-        for node, problem in left.items():
-            self._around.say(f"{node}: what is left of the job could not be ended: {problem}")
         self._pump(_DRAIN_S, self._anything_lives)
         held = self._launcher.rest()
         if held:
             self._pass_on(Stream.STDOUT, held)
-        return verdict
+        gone = self._gone_by_now() if verdict.exit_code == Exit.UNREACHABLE else {}
+        if self._around.head not in gone:  # else every way led through it, and none can be asked
+            for node, problem in left.items():
+                self._around.say(f"{node}: what is left of the job could not be ended: {problem}")
+        return _lost(gone) if gone else verdict
+
+    def _gone_by_now(self) -> Mapping[str, str]:
+        """Ask the target who has died: a connection breaks first, and when it is the head's, all do."""
+        self._pump(_DRAIN_S, lambda: not self._around.gone(self._nodes()))
+        return self._around.gone(self._nodes())
 
     def _order(self, nodes: Sequence[str], script: str) -> dict[str, str]:
         """Have a script run that gets the job's label; return node -> problem where it failed.
@@ -327,8 +337,7 @@ class RunningJob:
         dead = self._dead() if verdict.exit_code else {}
         if dead:  # mpiexec saw it before we did
             self._lost |= set(dead)
-            reasons = ", ".join(sorted(set(dead.values())))
-            return Verdict(Exit.UNREACHABLE, f"{fold(dead)} was lost: {reasons}")
+            return _lost(dead)
         return verdict
 
     def _pump(self, seconds: float, wanted: Callable[[], bool] | None = None) -> None:
@@ -349,6 +358,12 @@ class RunningJob:
         if self._stdin:
             self._stdin.close()
             self._stdin = None
+
+
+def _lost(nodes: Mapping[str, str]) -> Verdict:
+    """Return the verdict on a job that has lost these nodes; their values say why."""
+    reasons = ", ".join(sorted(set(nodes.values())))
+    return Verdict(Exit.UNREACHABLE, f"{fold(nodes)} was lost: {reasons}", "`pibramble status` shows what is left")
 
 
 _SIGPIPE_CODE = 141  # 128 + SIGPIPE, as sh(1) says it

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -63,7 +61,7 @@ class JobRecord:
 def new_id() -> str:
     """Return the id for a job that begins now: day, time, milliseconds, and a random byte."""
     began = datetime.now(UTC).astimezone()
-    return f"{began:%Y%m%d-%H%M%S}-{began.microsecond // 1000:03}{secrets.token_hex(1)}"
+    return f"{began:%Y%m%d-%H%M%S}-{began.microsecond // 1000:03}{os.urandom(1).hex()}"
 
 
 def now() -> str:
@@ -200,6 +198,8 @@ def prune(jobs: Path, *, keep: int) -> None:
     for name in ids[: max(0, len(ids) - keep)]:
         record = _load(jobs / name)
         if record is None or record.state is not State.RUNNING:
+            import shutil
+
             shutil.rmtree(jobs / name, ignore_errors=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections import deque
 from functools import partial
 from typing import Protocol
@@ -59,6 +58,8 @@ def source(stdin: bytes | int | None, loop: Loop, *, all_at_once: bool, pace: Pa
 
 
 def _spool(descriptor: int) -> int:
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         while chunk := os.read(descriptor, _CHUNK):
             file.write(chunk)

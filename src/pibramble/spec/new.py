@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -38,7 +37,7 @@ def render(name: str, identity: str | None = None) -> str:
     if name not in templates():
         cure = did_you_mean(name, templates(), f"there are {listed(templates())}")
         raise UsageError(f'there is no template "{name}"', hint=cure)
-    return _text(name).replace(_PLACEHOLDER, identity or secrets.token_hex(4))
+    return _text(name).replace(_PLACEHOLDER, identity or os.urandom(4).hex())
 
 
 def write(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from pibramble import paths, proc
@@ -21,9 +22,13 @@ def folder(label: str, name: str) -> Path:
 
 def make(folder: Path, uid: int | None = None) -> None:
     """Make the folder anew, empty and 0700; root hands it to `uid`. Raises PibrambleError when it is another's."""
-    _make_base(folder.parent)
     remove(folder)
-    folder.mkdir(mode=0o700)
+    try:
+        _make_base(folder.parent)
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError:  # another cluster went down just now, and the empty base with it
+        _make_base(folder.parent)
+        folder.mkdir(mode=0o700)
     if os.getuid() == 0 and uid is not None:
         os.chown(folder, uid, uid)
 
@@ -44,6 +49,8 @@ def remove(folder: Path) -> None:
         for entry in folder.iterdir():
             entry.unlink(missing_ok=True)  # a master that has just been ended takes its socket along
         folder.rmdir()
+    with suppress(OSError):  # another cluster of this person's is up, or it was removed already
+        folder.parent.rmdir()
 
 
 def end(socket: Path) -> None:

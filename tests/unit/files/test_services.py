@@ -62,7 +62,7 @@ def test_systemd_makes_the_user_with_its_groups_and_keeps_its_password_field(dis
 def test_systemd_accepts_the_unit_of_a_serial_link(disk: Disks, node: str, tmp_path: Path) -> None:
     unit = tmp_path / "pibramble-ppp@peer.service"
     shutil.copy(disk[node] / "etc/systemd/system/pibramble-ppp@.service", unit)
-    done = read([program("systemd-analyze"), "verify", str(unit)])
+    done = read([program("systemd-analyze"), "--man=no", "verify", str(unit)])  # a bare machine has no manuals
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -21,7 +21,8 @@ _NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
 NOT_PERMITTED = """\
 Run it with sudo, or let the kernel grant user namespaces to everybody:
   Debian: sysctl -w kernel.unprivileged_userns_clone=1
-  Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"""
+  Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
+In a chroot its folder has to be a mount point: mount --bind FOLDER FOLDER"""
 
 
 def start_keeper(label: str, *, rootless: bool) -> Process:
@@ -55,7 +56,8 @@ def start_keeper(label: str, *, rootless: bool) -> Process:
 def inside(keeper: Process, *, rootless: bool) -> tuple[str, ...]:
     """Return the words that put a command onto the ground, as its root."""
     user = ("--user", "--preserve-credentials") if rootless else ()
-    return ("nsenter", "--target", str(keeper.pid), *user, "--mount", "--net", "--pid", "--ipc", "--uts")
+    # --root: we may live in a chroot, and a mount namespace alone would lead out of it
+    return ("nsenter", "--target", str(keeper.pid), *user, *_NAMESPACES, "--root")
 
 
 def inside_node(init: Process, *, rootless: bool) -> tuple[str, ...]:

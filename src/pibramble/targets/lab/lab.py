@@ -9,25 +9,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 import pibramble
 from pibramble import locks, paths, proc
 from pibramble.errors import Exit, MissingError, NotUpError, PibrambleError
-from pibramble.files.model import Keyring
-from pibramble.files.render import render_all
 from pibramble.plan.digest import digest
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress
 from pibramble.targets import sockets
 from pibramble.targets.base import NodeState, TargetState, UpReport
-from pibramble.targets.lab import ground, links
-from pibramble.targets.lab.builder import DROPPED_CAPABILITIES, Order
+from pibramble.targets.lab import ground
 from pibramble.targets.lab.connect import LabConnections
-from pibramble.targets.lab.orders import Ids, node_order, sshd_program
 from pibramble.targets.lab.processes import LABEL, Process, labelled, namespace
 from pibramble.targets.lab.state import LabState
+
+# What making nodes takes is imported where they are made: most verbs only pass by here on their way to the connections.
+if TYPE_CHECKING:
+    from pibramble.files.model import Keyring
+    from pibramble.targets.lab.builder import Order
+    from pibramble.targets.lab.orders import Ids
 
 NOT_MODELLED = (
     "Latency: every wire answers as fast as this machine's memory; only its rate is shaped.",
@@ -116,7 +119,7 @@ class Lab:
         try:
             keeper = ground.start_keeper(self._label, rootless=rootless)
             user_uid = paths.owner().pw_uid or _USER_UID
-            state = LabState(keeper, rootless, digest(plan), str(self._sockets(plan)), user_uid)
+            state = LabState(keeper, rootless, digest(plan), str(self._sockets()), user_uid)
             state.save(self._file)
             sockets.make(Path(state.sockets), state.user_uid)
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
@@ -149,6 +152,11 @@ class Lab:
     def _make_nodes(
         self, plan: Plan, keyring: Keyring, state: LabState, nodes: Sequence[NodePlan], made: Callable[[int, str], None]
     ) -> LabState:
+        from pibramble.files.render import render_all
+        from pibramble.targets.lab import links
+        from pibramble.targets.lab.builder import Order
+        from pibramble.targets.lab.orders import node_order
+
         files = render_all(plan, keyring)
         ids = _ids(state)
         head = state.nodes.get(plan.head.name)
@@ -219,6 +227,9 @@ class Lab:
             raise PibrambleError("not every node answers over SSH", hint="\n".join(lines[:5]))
 
     def _restart_sshd(self, init: Process, state: LabState) -> None:
+        from pibramble.targets.lab.builder import DROPPED_CAPABILITIES
+        from pibramble.targets.lab.orders import sshd_program
+
         if _sshd_alive(init):
             return
         words = ground.inside_node(init, rootless=state.rootless)
@@ -248,9 +259,9 @@ class Lab:
                 raise MissingError(
                     "this lab was brought up by root", hint="`sudo pibramble down` takes it down"
                 ) from None
-            sockets.remove(Path(state.sockets))
         for pid in labelled(self._label):  # a keeper that was started but not yet written down
             _end(pid)
+        sockets.remove(Path(state.sockets) if state else self._sockets())
         self._file.unlink(missing_ok=True)
 
     def _sweep(self, state: LabState) -> None:
@@ -263,8 +274,8 @@ class Lab:
     def _inside(self, state: LabState) -> tuple[str, ...]:
         return ground.inside(state.keeper, rootless=state.rootless)
 
-    def _sockets(self, plan: Plan) -> Path:
-        return sockets.folder(self._label, plan.name)
+    def _sockets(self) -> Path:
+        return sockets.folder(self._label, self._folder.name)
 
     @staticmethod
     def _is_running(state: LabState, node: str) -> bool:
@@ -273,6 +284,8 @@ class Lab:
 
 
 def _ids(state: LabState) -> Ids:
+    from pibramble.targets.lab.orders import Ids
+
     uid = state.user_uid
     return Ids(uid, uid, 0, 0) if state.rootless else Ids(uid, uid, uid, uid)
 
