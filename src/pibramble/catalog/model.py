@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import attrs
 
@@ -56,3 +58,29 @@ class Board:
     uarts: tuple[Uart, ...] = ()
     firmware: bool = True  # boots from a Raspberry Pi boot partition (config.txt, cmdline.txt)
     act_led_active_low: bool = False
+
+
+@attrs.frozen
+class Additions:
+    """What a person adds to the catalogue or knows better: section, name, and the keys that were said.
+
+    From the cluster file's `[catalog...]` tables and from `~/.config/pibramble/catalog/*.toml`, fitted to their types.
+    """
+
+    said: Mapping[str, Mapping[str, Mapping[str, Any]]] = attrs.field(factory=dict)
+
+    def of(self, section: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return what was said in one section, by name."""
+        return self.said.get(section, {})
+
+    def over(self, earlier: Additions) -> Additions:
+        """Return both, this one's word counting where both speak."""
+        merged: dict[str, dict[str, dict[str, Any]]] = {}
+        for said in (earlier.said, self.said):
+            for section, names in said.items():
+                for name, keys in names.items():
+                    merged.setdefault(section, {}).setdefault(name, {}).update(keys)
+        return Additions(merged)
+
+
+NOTHING_ADDED = Additions()

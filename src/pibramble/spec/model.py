@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 
+from pibramble.catalog.model import Additions
+
 
 class Link(StrEnum):
     """The wire between the head and one worker."""
@@ -139,3 +141,4 @@ class Cluster:
     workers: tuple[WorkerGroup, ...] = _field("The workers.", default=())
     nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
+    catalog: Additions = _field("Parts that the catalogue lacks, or of which you know better.", factory=Additions)
