@@ -29,6 +29,8 @@ class Power:
     stress_ma: int | None = None  # all cores at work
     max_ma: int | None = None  # the most that must be reckoned with, nothing plugged in
     supply_ma: int | None = None  # the supply that is recommended
+    supply: str = ""  # a part that fits its power input
+    gadget_cord: str = ""  # the cable from its gadget port to a head's port
     usb_port_ma: int | None = None  # what one USB port may give
     usb_total_ma: int | None = None  # and all together
     backfeeds: bool = False  # current that comes in by a USB port gets past the board's fuse to its 5 V

@@ -16,9 +16,9 @@ from pibramble.serialise import plain
 from pibramble.spec.additions import keys_of_part
 from pibramble.spec.model import Cluster, Kind, Link
 from pibramble.spec.new import render
-from pibramble.spec.structure import SECTIONS
+from pibramble.spec.structure import LISTS, SECTIONS
 
-_TITLES = {"workers": "[[workers]]", "nodes": "[nodes.NAME]"}
+_TITLES = {"nodes": "[nodes.NAME]", **{name: f"[[{name}]]" for name in LISTS}}
 
 _WORDS: Mapping[Any, str] = {
     str: "text",

@@ -18,7 +18,18 @@ import attrs
 from pibramble.catalog.model import Additions
 from pibramble.spec.findings import Finding, did_you_mean, listed, nearest
 from pibramble.spec.locate import Path
-from pibramble.spec.model import Cluster, ClusterSection, HeadSection, LabSection, NodeOverride, WorkerGroup
+from pibramble.spec.model import (
+    BridgeSection,
+    Cluster,
+    ClusterSection,
+    HeadSection,
+    HubSection,
+    LabSection,
+    NodeOverride,
+    PartsSection,
+    SupplySection,
+    WorkerGroup,
+)
 
 SECTIONS: Mapping[str, type] = {
     "cluster": ClusterSection,
@@ -26,7 +37,12 @@ SECTIONS: Mapping[str, type] = {
     "workers": WorkerGroup,
     "nodes": NodeOverride,
     "lab": LabSection,
+    "hubs": HubSection,
+    "supplies": SupplySection,
+    "bridges": BridgeSection,
+    "parts": PartsSection,
 }
+LISTS = ("workers", "hubs", "supplies", "bridges")  # written with double brackets
 
 _EXAMPLES: Mapping[type, tuple[str, str]] = {
     IPv4Address: ("an IPv4 address", "192.168.7.2"),
@@ -117,7 +133,8 @@ def _list(value: object, element: Any, path: Path, findings: list[Finding]) -> A
         fitted = [_fit(item, element, (*path, index), findings) for index, item in enumerate(value)]
         return tuple(fitted) if _UNFIT not in fitted else _UNFIT
     if attrs.has(element):
-        message, cure = f"a list of tables is expected here, not {kind_of(value)}", "with double brackets: [[workers]]"
+        message = f"a list of tables is expected here, not {kind_of(value)}"
+        cure = f"with double brackets: {_title(str(path[-1]))}"
     else:
         message = f"a list is expected here, not {kind_of(value)}"
         cure = f'in brackets: ["{value}"]' if isinstance(value, str) else 'as ["...", "..."]'
@@ -218,8 +235,9 @@ _LEAVES: Mapping[type, Callable[[object, type], tuple[str, str]]] = {
 
 def _table_cure(cls: type, value: object) -> str:
     section = next((name for name, known in SECTIONS.items() if known is cls), "")
-    if section == "workers":
-        return "each group of workers is a table of its own: [[workers]]"
+    if section in LISTS:
+        what = "group of workers" if section == "workers" else "one"
+        return f"each {what} is a table of its own: [[{section}]]"
     if section == "nodes":
         return '[nodes.NAME] on a line of its own, then what is different: mac = "..."'
     if isinstance(value, list):
@@ -230,7 +248,7 @@ def _table_cure(cls: type, value: object) -> str:
 def _unknown_key(path: Path, key: str, cls: type) -> Finding:
     known = keys_of(cls)
     if cls is Cluster:
-        sections = [f"[[{name}]]" if name == "workers" else f"[{name}]" for name in known]
+        sections = [f"[[{name}]]" if name in LISTS else f"[{name}]" for name in known]
         return Finding(
             "unknown-key", path, f"there is no section `{key}`", _section_cure(key, known, sections), on_key=True
         )
@@ -258,7 +276,7 @@ def _owner(key: str, besides: str = "") -> str | None:
 
 
 def _title(section: str) -> str:
-    return {"workers": "[[workers]]", "nodes": "[nodes.NAME]"}.get(section, f"[{section}]")
+    return f"[[{section}]]" if section in LISTS else {"nodes": "[nodes.NAME]"}.get(section, f"[{section}]")
 
 
 def keys_of(cls: type) -> tuple[str, ...]:

@@ -71,6 +71,10 @@ def test_every_key_is_there_with_its_help() -> None:
         "lab": sections["lab"],
         "workers": sections["workers"]["items"],
         "nodes": sections["nodes"]["additionalProperties"],
+        "hubs": sections["hubs"]["items"],
+        "supplies": sections["supplies"]["items"],
+        "bridges": sections["bridges"]["items"],
+        "parts": sections["parts"],
     }
     for name, cls in SECTIONS.items():
         assert tables[name]["additionalProperties"] is False
