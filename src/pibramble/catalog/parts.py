@@ -118,6 +118,7 @@ class Bridge:
     crystal_hz: int  # what its usual module has
     sampling: int  # clock cycles a bit
     fractional_bits: int = 0  # of its divisor
+    pll_factors: tuple[int, ...] = ()  # by which its clock can be multiplied
     level: Level = Level.LOGIC_3V3
     fifo_bytes: int = 64
     driver: str = ""

@@ -38,6 +38,10 @@ class ClusterFile:
     cluster: Cluster
     findings: tuple[Placed, ...]  # warnings only
 
+    def place(self, findings: Iterable[Finding]) -> tuple[Placed, ...]:
+        """Give each finding of a later look at the cluster its place in the file."""
+        return _place(findings, self.text, str(self.path))
+
     @cached_property
     def _places(self) -> Mapping[Path, Place]:
         return locate(self.text)
@@ -225,7 +229,7 @@ def _placed(finding: Finding, places: Mapping[Path, Place], lines: Lines, shown:
         where = Location(shown, *lines.place(span.start))
         line = lines.content(where.line)
         width = min(span.end - span.start, len(line) - where.column + 1)
-    return Placed(finding.rule, where, width, line, finding.message, finding.cure, finding.severity)
+    return Placed(finding.rule, where, width, line, finding.message, finding.cure, finding.severity, finding.named)
 
 
 def _nearest_place(places: Mapping[Path, Place], path: Path) -> tuple[Place | None, bool]:
