@@ -119,7 +119,11 @@ class Catalogue:
         """Return what people call a board or part."""
         if part in self.boards:
             return self.boards[part].title
-        titled = (self.section(name) for name, (cls, _) in FILES.items() if "title" in attrs.fields_dict(cls))
+        titled = (
+            self.section(name)
+            for name, (cls, file) in FILES.items()
+            if file != "boards.toml" and "title" in attrs.fields_dict(cls)
+        )
         return next((str(parts[part].title) for parts in titled if part in parts), part)
 
 

@@ -30,6 +30,7 @@ class Verb(NamedTuple):
 VERBS = {
     "new": Verb("new", "Write a cluster file from a template.", "Think"),
     "check": Verb("check", "Judge the cluster file.", "Think"),
+    "cost": Verb("cost", "What it costs, and what the money could buy instead.", "Think"),
     "schema": Verb("schema", "Print the cluster file's JSON Schema, for editors.", "Think"),
     "plan": Verb("plan", "Show every name, address, MAC, port and route.", "Think"),
     "files": Verb("files", "Show what each node's disk will hold.", "Think"),
