@@ -112,13 +112,14 @@ def back_power(feeding: Feeding) -> Iterator[Finding]:
             if feeding.powered(hub) and hub.backfeeds is not False:
                 yield _backfeeding(feeding, hub)
     for worker in feeding.workers.values():
-        if worker.link is not Link.USB:
+        if worker.link is not Link.USB or worker.name in feeding.cut:
             continue
         own = worker.name in feeding.on_a_supply
         if own or not feeding.power(worker.name).feeds_from_usb:
             why = "its supply" if own else f"its own supply (a {worker.board.name}'s USB port is no power input)"
             message = f"{worker.name} has {why}, and its USB cable brings the head's 5 V: each pushes into the other"
             cure = "cut the cable's red wire, or put tape over its 5 V contact; data and ground stay"
+            cure += f'\nthen write, under [parts], cut_5v = "{worker.name}"'
             yield _finding("back-power", _place(feeding, worker.name), message, cure)
 
 

@@ -93,6 +93,11 @@ class Feeding:
         on_hubs = {worker for hub in self.hubs.values() for worker in hub.workers}
         self.in_the_head: tuple[str, ...] = tuple(name for name in usb if name not in on_hubs)
 
+    @cached_property
+    def cut(self) -> frozenset[str]:
+        """Return the workers whose USB cable carries no power."""
+        return frozenset(expand_names(self.cluster.parts.cut_5v)) if self.cluster.parts.cut_5v else frozenset()
+
     @property
     def head(self) -> str:
         """Return the head's name."""
@@ -123,7 +128,8 @@ class Feeding:
     def fed_by_its_cable(self, worker: str) -> bool:
         """Tell whether a worker's only power is its USB cable."""
         spec = self.workers[worker]
-        return spec.link is Link.USB and self.power(worker).feeds_from_usb and worker not in self.on_a_supply
+        feeds = self.power(worker).feeds_from_usb and worker not in self.on_a_supply and worker not in self.cut
+        return spec.link is Link.USB and feeds
 
     def own_load(self, node: str) -> Load:
         """Return what a board draws for itself."""

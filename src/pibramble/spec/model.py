@@ -176,6 +176,7 @@ class PartsSection:
 
     card: str = _field("Every node's memory card.", kind=Kind.PART, default="microsd-8")
     cord: str = _field("The USB cable of each worker. Default: what fits its board.", kind=Kind.PART, default="")
+    cut_5v: str = _field("The USB workers whose cable has its 5 V wire cut.", kind=Kind.NAMES, default="")
     hub: str = _field("The hubs that are needed. Default: the cheapest that do.", kind=Kind.PART, default="")
     switch: str = _field("The Ethernet switches. Default: the cheapest that do.", kind=Kind.PART, default="")
 

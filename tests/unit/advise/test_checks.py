@@ -101,6 +101,7 @@ def test_a_worker_with_two_feeds_is_back_powered() -> None:
     assert "zero1 has its supply, and its USB cable" in found["back-power"]
     found = said(four(board="pi-1a-plus") + HUB)
     assert "a pi-1a-plus's USB port is no power input" in found["back-power"]
+    assert said(four(board="pi-1a-plus") + HUB + '[parts]\ncut_5v = "zero[1-4]"\n') == {}
 
 
 def test_a_hub_has_so_many_ports() -> None:

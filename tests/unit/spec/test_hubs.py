@@ -30,6 +30,8 @@ FOUR = '[[workers]]\nname = "zero[1-4]"\n[[workers]]\nname = "mate"\nlink = "ser
         ('[[hubs]]\nworkers = "mate"\n', "hub-workers", "do not come through a hub"),
         ('[[hubs]]\nworkers = "zero[1-"\n', "bad-range", "a bracket is not closed"),
         ('[[hubs]]\nworkers = "zero1"\n[[hubs]]\nworkers = "zero[1-2]"\n', "hub-workers", "zero1 is on hub1 too"),
+        ('[parts]\ncut_5v = "mate"\n', "cut-cable", "mate has no USB cable"),
+        ('[parts]\ncut_5v = "zero7"\n', "unknown-node", 'no worker "zero7"'),
         ("[[supplies]]\n", "feeds", "feeds nothing"),
         ('[[supplies]]\nfeeds = "heda"\n', "unknown-node", 'did you mean "head"?'),
         ('[[supplies]]\nfeeds = "mate"\n[[supplies]]\nfeeds = "mate"\n', "two-supplies", "pushes current"),

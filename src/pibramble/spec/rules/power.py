@@ -111,6 +111,20 @@ def hub_workers(found: Parts) -> Iterator[Finding]:
                 yield Finding("hub-workers", path, f"{name} is on {other} too", "it has one USB cable: take one out")
 
 
+def cut_cables(found: Parts) -> Iterator[Finding]:
+    """Check that the cables that are cut are USB workers'."""
+    path: Path = ("parts", "cut_5v")
+    names, wrong = _range(found.cluster.parts.cut_5v, path)
+    yield from wrong
+    for name in names:
+        if name not in found.workers:
+            yield _unknown(name, path, found.workers, "worker")
+        elif found.workers[name] not in {Link.USB, None}:
+            yield Finding(
+                "cut-cable", path, f"{name} has no USB cable: its link is {found.workers[name]}", "take it out"
+            )
+
+
 def feeds(found: Parts) -> Iterator[Finding]:
     """Check that a supply feeds something that there is, and nothing is fed by two."""
     fed: set[str] = set()
@@ -160,4 +174,4 @@ def _unknown(name: str, path: Path, known: Collection[str], what: str) -> Findin
     return Finding("unknown-node", path, f'there is no {what} "{name}"', cure, rests_on=(("workers",),))
 
 
-RULES = (models, hubs_named, hubs_plugged, hub_workers, feeds, bridge_ports)
+RULES = (models, hubs_named, hubs_plugged, hub_workers, cut_cables, feeds, bridge_ports)
