@@ -205,6 +205,9 @@ class Feeding:
         if self.head not in self.on_a_supply and head.supply_ma is not None:
             load = self.own_load(self.head) + self.head_ports
             found.append(Point(f"{self.head}'s own supply", load, head.supply_ma, (self.head,)))
+        nodes = (self.head, *self.workers)
+        everything = sum(map(self.own_load, nodes), Load())
+        found.append(Point(f"all {len(nodes)} boards", everything, None, nodes))
         return tuple(point for point in found if point.takers)
 
     def _ports(self, owner: str, limit_ma: int | None, workers: tuple[str, ...], hubs: tuple[str, ...]) -> list[Point]:

@@ -183,3 +183,4 @@ def test_the_currents_add_up_along_the_tree() -> None:
     assert points["hub1, all ports"].load.worst_ma == 4 * 350
     assert points["head, all USB ports"].load.worst_ma == 0
     assert points["head's own supply"].load.worst_ma == 700
+    assert points["all 5 boards"].load.worst_ma == 4 * 350 + 700

@@ -104,6 +104,7 @@ class _Maker:
         kind = connectors()["usb-hub-up-backfeeding" if backfeeds else "usb-hub-up"]
         load = 0 if powered else self.feeding.upwards(hub.name).worst_ma
         end = self._end(f"{hub.name}-plug", hub.name, _evolved(kind, Role.SINK, load_ma=load))
+        end = self.ends[end.name] = attrs.evolve(end, may_feed=powered and hub.backfeeds is None)
         self._join_usb(self._usb_port(owner, limit_ma), end, f"usb-{hub.name}", owner, power=True)
 
     def _usb_port(self, owner: str, limit_ma: int | None) -> End:

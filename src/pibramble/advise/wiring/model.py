@@ -86,6 +86,7 @@ class End:
     device: str  # connectors of one device share its ground and its supply
     connector: Connector
     own_supply: bool = False  # the device has another way to its power
+    may_feed: bool = False  # nobody has measured whether its supply comes out here
     uart: str = ""  # pl011 or mini, where it is a UART of a board
     max_baud: int | None = None  # of that UART, as it is wired
 

@@ -186,7 +186,12 @@ def back_power(harness: Harness) -> Iterator[Fault]:
     for net in harness.nets:
         for source, sink in itertools.product(_with(harness, net, Role.SOURCE), _with(harness, net, Role.SINK)):
             end = harness.by_name[sink.end]
-            if end.own_supply and harness.by_name[source.end].device != end.device:
+            if end.may_feed:
+                into = _name(harness, source)
+                message = f"{end.device} has a supply, and whether it pushes its 5 V into {into} is not known"
+                cure = "measure its plug with only its supply on: 0 V is good, then write backfeeds = false"
+                yield Fault("back-power", Severity.WARNING, message, cure, (source, sink))
+            elif end.own_supply and harness.by_name[source.end].device != end.device:
                 message = f"{end.device} has its own supply, and {_name(harness, source)} feeds it as well"
                 yield _error("back-power", message, f"leave the wire to {sink} out, or its own supply", (source, sink))
 

@@ -15,6 +15,7 @@ from pibramble.advise.wiring.wireviz import document, to_yaml
 from pibramble.cli.main import run
 from pibramble.errors import Exit
 
+REPO = Path(__file__).parents[4]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -44,11 +45,26 @@ def test_drawings_of_a_cluster(folder: Path, capsys: Captured) -> None:
     made = sorted(path.name for path in (folder / "out").iterdir())
     assert made == ["serial.html", "serial.png", "serial.svg", "serial.yml"]
     assert capsys.readouterr().out.splitlines() == [f"out/serial.{e}" for e in ("yml", "html", "png", "svg")]
-    svg = (folder / "out" / "serial.svg").read_text(encoding="utf-8")
-    words = {html.unescape(word) for word in re.findall(r"<text[^>]*>([^<]+)</text>", svg)}
-    assert {"max14830-1", "m1-ttyAMA0", "m2-ttyAMA0", "TXD"} <= words
+    assert {"max14830-1", "m1-ttyAMA0", "m2-ttyAMA0", "TXD"} <= words(folder / "out" / "serial.svg")
     assert (folder / "out" / "serial.png").read_bytes().startswith(b"\x89PNG")
     assert "Bill of Materials" in (folder / "out" / "serial.html").read_text(encoding="utf-8")
+
+
+def words(svg: Path) -> set[str]:
+    return {html.unescape(word) for word in re.findall(r"<text[^>]*>([^<]+)</text>", svg.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize(
+    ("image", "arguments", "made"),
+    [
+        ("cisco-console", ["wiring", "--cable", "cisco-console"], "cisco-console"),
+        ("pi-max3232-db9", ["wiring", "--cable", "pi-max3232-db9"], "pi-max3232-db9"),
+        ("original", ["-f", str(REPO / "examples" / "original.toml"), "wiring"], "usb-hub1"),
+    ],
+)
+def test_the_pictures_in_the_docs_are_what_is_drawn(image: str, arguments: list[str], made: str, folder: Path) -> None:
+    assert run(["-q", *arguments, "--draw", "out"]) == Exit.OK
+    assert words(folder / "out" / f"{made}.svg") == words(REPO / "docs" / "images" / f"{image}.svg")
 
 
 def test_a_module_between_two_cables_is_one_box() -> None:

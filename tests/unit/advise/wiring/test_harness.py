@@ -13,6 +13,7 @@ from pibramble.advise.wiring.model import Harness
 from pibramble.advise.wiring.rules import check
 from pibramble.catalog.sections import Catalogue
 from pibramble.spec import new
+from pibramble.spec.findings import Severity
 from pibramble.spec.load import parse
 
 HUB = "[[hubs]]\nbackfeeds = false\n"
@@ -74,6 +75,12 @@ def test_four_zeros_overload_a_model_b_and_hang_well_on_a_hub() -> None:
     assert cables == ["usb-hub1", "usb-zero1", "usb-zero2", "usb-zero3", "usb-zero4"]
 
 
+def test_a_hub_that_nobody_has_measured_is_doubtful() -> None:
+    faults = check(harness('[[workers]]\nname = "zero1"\n[[hubs]]\n'))
+    assert [(fault.rule, fault.severity) for fault in faults] == [("back-power", Severity.WARNING)]
+    assert "backfeeds = false" in faults[0].cure
+
+
 def test_a_hub_that_backfeeds_joins_two_supplies() -> None:
     assert rules('[[workers]]\nname = "zero1"\n[[hubs]]\nbackfeeds = true\n') == {"two-supplies"}
 
@@ -101,7 +108,7 @@ def test_a_supply_that_is_too_weak_is_overloaded() -> None:
 def test_every_template_has_a_harness(template: str) -> None:
     found = harness(new.render(template))
     assert {cable.sheet for cable in found.cables} == {name for name, _ in sheets(found)}
-    assert rules(new.render(template)) <= {"overload"}
+    assert rules(new.render(template)) <= {"overload", "back-power"}
 
 
 def test_the_checklist_measures_before_it_joins() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import attrs
@@ -128,10 +129,6 @@ def test_supply_on_a_signal() -> None:
 def test_phantom_power_that_both_ends_declare_is_allowed() -> None:
     wires = "dev.5=pc.5 dev.2=pc.2 dev.3=pc.3 dev.9=pc.9"
     assert rules(joined(wires, dev="db9-phantom-device", pc="db9-phantom")) == []
-    assert (
-        "supply-on-signal" in rules(joined(wires, dev="db9-phantom-device", pc="db9-dte"))
-        or rules(joined(wires, dev="db9-phantom-device", pc="db9-dte")) == []
-    )
 
 
 def test_a_source_on_a_plain_ri_pin_is_found() -> None:
@@ -236,8 +233,6 @@ def test_a_known_cable_is_right_or_says_what_to_measure(name: str) -> None:
 def test_every_rule_is_broken_by_a_test() -> None:
     source = Path(check.__code__.co_filename).read_text(encoding="utf-8")
     text = THIS.read_text(encoding="utf-8")
-    import re
-
     named = set(re.findall(r'(?:_error|Fault)\(\s*"([\w-]+)"', source))
     assert len(named) >= len(RULES)
     assert {name for name in named if f'"{name}"' not in text} == set()
