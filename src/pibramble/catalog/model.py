@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -60,14 +61,13 @@ class Board:
     act_led_active_low: bool = False
 
 
-@attrs.frozen
-class Additions:
+class Additions(NamedTuple):
     """What a person adds to the catalogue or knows better: section, name, and the keys that were said.
 
     From the cluster file's `[catalog...]` tables and from `~/.config/pibramble/catalog/*.toml`, fitted to their types.
     """
 
-    said: Mapping[str, Mapping[str, Mapping[str, Any]]] = attrs.field(factory=dict)
+    said: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
     def of(self, section: str) -> Mapping[str, Mapping[str, Any]]:
         """Return what was said in one section, by name."""

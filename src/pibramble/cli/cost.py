@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -22,15 +22,32 @@ _GOALS = ("cores", "gflops", "nodes")
 _LINKS = ("usb", "serial", "ethernet")
 
 
+class _Wish(NamedTuple):
+    """What is to be had for the money."""
+
+    cents: int
+    goal: str
+    links: tuple[str, ...]
+    head: str | None
+
+
 @click.command("cost")
 @click.option("--budget", type=click.FloatRange(min=0), metavar="MONEY", help="Find the best cluster for so much.")
 @click.option("--by", "goal", type=click.Choice(_GOALS), default="nodes", show_default=True, help="What best means.")
 @click.option("--link", "links", multiple=True, type=click.Choice(_LINKS), help="With --budget: only this wire.")
+@click.option("--head", "head", metavar="BOARD", help="With --budget: only this board as head.")
 @click.option("--own", "owned", multiple=True, metavar="PART", help="A part that you have (PART=5: five).")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (one parameter an option)
-    context: Context, *, budget: float | None, goal: str, links: tuple[str, ...], owned: tuple[str, ...], as_json: bool
+    context: Context,
+    *,
+    budget: float | None,
+    goal: str,
+    links: tuple[str, ...],
+    head: str | None,
+    owned: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Show what the cluster costs, part by part, beside the other ways to as many nodes.
 
@@ -38,9 +55,10 @@ def command(  # noqa: PLR0913 (one parameter an option)
     marks one that is an assumption. Put your own into [catalog.prices.NAME].
     """
     if budget is not None:
-        return _for_the_money(_shop(context, owned), round(budget * 100), goal, links, as_json=as_json)
-    if links:
-        raise UsageError("--link goes with --budget")
+        wish = _Wish(round(budget * 100), goal, links, head)
+        return _for_the_money(_shop(context, owned), wish, as_json=as_json)
+    if links or head:
+        raise UsageError(f"{'--link' if links else '--head'} goes with --budget")
     from pibramble.advise.cost import alternatives, as_planned
     from pibramble.advise.power import Feeding
 
@@ -103,16 +121,22 @@ def _has_a_file() -> bool:
     return True
 
 
-def _for_the_money(shop: Shop, cents: int, goal: str, links: tuple[str, ...], *, as_json: bool) -> int:
+def _for_the_money(shop: Shop, wish: _Wish, *, as_json: bool) -> int:
     from pibramble.advise.bill import money
     from pibramble.advise.budget import Goal, best, smallest
     from pibramble.spec.model import Link
 
-    allowed = tuple(map(Link, links)) or tuple(Link)
-    found = best(shop, cents, Goal(goal), links=allowed)
+    if wish.head is not None and wish.head not in shop.catalogue.boards:
+        from pibramble.spec.findings import did_you_mean
+
+        known = shop.catalogue.boards
+        raise UsageError(f'unknown board "{wish.head}"', hint=did_you_mean(wish.head, known, ", ".join(known)))
+    cents, goal = wish.cents, wish.goal
+    links, heads = tuple(map(Link, wish.links)) or tuple(Link), (wish.head,) if wish.head else ()
+    found = best(shop, cents, Goal(goal), heads=heads, links=links)
     bill = shop.bill(found.build) if found else None
     if found is None or bill is None:
-        least = smallest(shop, links=allowed)
+        least = smallest(shop, heads=heads, links=links)
         hint = f"the cheapest is {_words(least)}: {money(least.cents, shop.currency)}" if least else ""
         hint += "\n`--own PART` takes away what you have: pibramble cost --budget 60 --own pi-1b"
         raise PibrambleError(f"{money(cents, shop.currency)} buys no cluster", hint=hint.strip())

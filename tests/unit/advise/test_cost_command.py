@@ -50,6 +50,11 @@ def test_a_budget_needs_no_cluster_file(capsys: Captured) -> None:
     assert said["cores"] == 20
 
 
+def test_the_head_can_be_chosen(capsys: Captured) -> None:
+    assert run(["cost", "--budget", "200", "--head", "pi-4b", "--json"]) == Exit.OK
+    assert json.loads(capsys.readouterr().out)["head"] == "pi-4b"
+
+
 def test_too_little_money_is_told_what_would_do(capsys: Captured) -> None:
     assert run(["cost", "--budget", "60"]) == Exit.FAILED
     said = capsys.readouterr().err
@@ -72,6 +77,8 @@ def test_ones_own_prices_count_without_a_cluster_file(folder: Path, capsys: Capt
         (["cost", "--own", "pi-zeroo", "--budget", "9"], 'did you mean "pi-zero"?'),
         (["cost", "--own", "pi-zero=many", "--budget", "9"], '"many" is no number'),
         (["cost", "--link", "usb"], "--link goes with --budget"),
+        (["cost", "--head", "pi-1b"], "--head goes with --budget"),
+        (["cost", "--head", "pi-1bb", "--budget", "99"], 'did you mean "pi-1b"?'),
         (["cost"], "there is no cluster file"),
     ],
 )
