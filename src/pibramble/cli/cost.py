@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -10,6 +12,8 @@ from pibramble.cli.context import Context, print_json
 from pibramble.errors import Exit, PibrambleError, UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from pibramble.advise.bill import Bill
     from pibramble.advise.budget import Found
     from pibramble.advise.build import Shop
@@ -20,6 +24,14 @@ if TYPE_CHECKING:
 
 _GOALS = ("cores", "gflops", "nodes")
 _LINKS = ("usb", "serial", "ethernet")
+
+
+def _complete_parts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from pibramble.catalog.sections import Catalogue
+
+    return [CompletionItem(name) for name in Catalogue().prices if name.startswith(incomplete)]
 
 
 class _Wish(NamedTuple):
@@ -36,7 +48,14 @@ class _Wish(NamedTuple):
 @click.option("--by", "goal", type=click.Choice(_GOALS), default="nodes", show_default=True, help="What best means.")
 @click.option("--link", "links", multiple=True, type=click.Choice(_LINKS), help="With --budget: only this wire.")
 @click.option("--head", "head", metavar="BOARD", help="With --budget: only this board as head.")
-@click.option("--own", "owned", multiple=True, metavar="PART", help="A part that you have (PART=5: five).")
+@click.option(
+    "--own",
+    "owned",
+    multiple=True,
+    metavar="PART",
+    shell_complete=_complete_parts,
+    help="A part that you have (PART=5: five).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (one parameter an option)
@@ -55,6 +74,8 @@ def command(  # noqa: PLR0913 (one parameter an option)
     marks one that is an assumption. Put your own into [catalog.prices.NAME].
     """
     if budget is not None:
+        if not math.isfinite(budget):
+            raise UsageError(f"{budget} is no amount of money", hint="as --budget 60")
         wish = _Wish(round(budget * 100), goal, links, head)
         return _for_the_money(_shop(context, owned), wish, as_json=as_json)
     if links or head:
@@ -112,8 +133,10 @@ def _counted(owned: tuple[str, ...], catalogue: Catalogue) -> dict[str, int]:
 
 
 def _has_a_file() -> bool:
-    from pibramble.spec.load import find
+    from pibramble.spec.load import VARIABLE, find
 
+    if os.environ.get(VARIABLE):
+        return True  # whether it is there or not, it is meant
     try:
         find(None)
     except PibrambleError:

@@ -61,16 +61,26 @@ def command(  # noqa: PLR0913 (one parameter an option)
     if checklist:
         return _checklist(harness, as_json=as_json)
     if as_yaml:
-        _yaml(harness)
+        from pibramble.advise.wiring.wireviz import document, to_yaml
+
+        click.echo(to_yaml(document(harness)), nl=False)
         return Exit.OK
     if folder is not None:
         return _draw(context, harness, folder)
+    return _judge(harness, only_check=only_check, as_json=as_json)
+
+
+def _judge(harness: Harness, *, only_check: bool, as_json: bool) -> int:
+    """Show the wires and what is wrong with them."""
     from pibramble.advise.wiring.rules import blocked, check
 
     faults = check(harness)
     code = Exit.WRONG if blocked(faults) else Exit.OK
     if as_json:
         print_json(_plain(harness, faults))
+        return code
+    if not harness.cables:
+        click.echo(f"{harness.name}: nothing to wire but Ethernet cables")
         return code
     if not only_check:
         _table(harness)
@@ -149,14 +159,6 @@ def _checklist(harness: Harness, *, as_json: bool) -> int:
         expect = f"  -> {step.expect}" if step.expect else ""
         click.echo(f"  [ ] {number:2}. {step.what}{expect}")
     return Exit.OK
-
-
-def _yaml(harness: Harness) -> None:
-    from pibramble.advise.wiring.harness import sheets
-    from pibramble.advise.wiring.wireviz import document, to_yaml
-
-    for number, (_, sheet) in enumerate(sheets(harness)):
-        click.echo(("---\n" if number else "") + to_yaml(document(sheet)), nl=False)
 
 
 def _draw(context: Context, harness: Harness, folder: Path) -> int:

@@ -19,6 +19,14 @@ from pibramble.spec.locate import Path
 
 _OF_THE_NAME = "name"  # what a table's own name says already
 
+_AT_LEAST_ONE = frozenset({"ports", "outlets", "sampling", "crystal_hz", "max_baud", "baud", "channels", "fifo_bytes"})
+_MOST_OF_ANYTHING = 1_000_000_000
+_MOST = {"ports": 127, "outlets": 1_000, "sampling": 64, "fractional_bits": 16, "volts": 25, "own_ma": 5_000}
+
+
+def _least(key: str) -> int:
+    return 1 if key in _AT_LEAST_ONE else 0
+
 
 @attrs.frozen
 class Fitter:
@@ -79,10 +87,9 @@ class Fitter:
                 self._wrong("unknown-key", where, f"[{section}.NAME] has no key `{key}`", cure)
                 continue
             fitted = self.fit(given, types[key], where, self.findings)
-            if isinstance(fitted, (int, float)) and fitted < 0:
-                self.findings.append(
-                    Finding("out-of-range", where, f"{fitted} is less than nothing", "write 0 or more")
-                )
+            if isinstance(fitted, (int, float)) and not _least(key) <= fitted <= _MOST.get(key, _MOST_OF_ANYTHING):
+                cure = f"write {_least(key)} to {_MOST.get(key, _MOST_OF_ANYTHING):,}"
+                self.findings.append(Finding("out-of-range", where, f"{fitted} is no value of `{key}`", cure))
             elif fitted is not self.unfit:
                 said[key] = fitted
         return said

@@ -77,6 +77,8 @@ def test_ones_own_prices_count_without_a_cluster_file(folder: Path, capsys: Capt
         (["cost", "--own", "pi-zeroo", "--budget", "9"], 'did you mean "pi-zero"?'),
         (["cost", "--own", "pi-zero=many", "--budget", "9"], '"many" is no number'),
         (["cost", "--link", "usb"], "--link goes with --budget"),
+        (["cost", "--budget", "nan"], "nan is no amount of money"),
+        (["cost", "--budget", "inf"], "inf is no amount of money"),
         (["cost", "--head", "pi-1b"], "--head goes with --budget"),
         (["cost", "--head", "pi-1bb", "--budget", "99"], 'did you mean "pi-1b"?'),
         (["cost"], "there is no cluster file"),
@@ -85,6 +87,11 @@ def test_ones_own_prices_count_without_a_cluster_file(folder: Path, capsys: Capt
 def test_wrong_input(arguments: list[str], said: str, capsys: Captured) -> None:
     assert run(arguments) == Exit.WRONG
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_is_named_and_missing_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIBRAMBLE_FILE", "nowhere.toml")
+    assert run(["cost", "--budget", "200"]) == Exit.WRONG
 
 
 def test_a_broken_cluster_file_is_not_passed_over(folder: Path) -> None:

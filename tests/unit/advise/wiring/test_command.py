@@ -60,6 +60,17 @@ def test_the_checklist(capsys: Captured) -> None:
     assert run(["wiring", "--checklist", "--json"]) == Exit.OK
 
 
+def test_ethernet_alone_has_no_harness(folder: Path, capsys: Captured) -> None:
+    (folder / "cluster.toml").write_text('[[workers]]\nname = "b"\nboard = "pi-1b-plus"\nlink = "ethernet"\n')
+    assert run(["wiring"]) == Exit.OK
+    assert capsys.readouterr().out == "bramble: nothing to wire but Ethernet cables\n"
+
+
+def test_a_folder_that_is_a_file_is_told(capsys: Captured) -> None:
+    assert run(["-q", "wiring", "--draw", "cluster.toml"]) == Exit.FAILED
+    assert "cluster.toml cannot be written" in capsys.readouterr().err
+
+
 def test_yaml(capsys: Captured) -> None:
     assert run(["wiring", "--yaml"]) == Exit.OK
     assert "  serial-mate:\n" in capsys.readouterr().out
