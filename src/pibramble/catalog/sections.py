@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, Generic, TypeVar, cast, get_args, get_origin
 
 import attrs
 
@@ -48,72 +47,50 @@ FILES: Mapping[str, tuple[type, str]] = {
 _Part = TypeVar("_Part")
 
 
-@attrs.frozen(slots=False)  # cached_property needs a __dict__
+class _Section(Generic[_Part]):
+    """A section of the catalogue as an attribute of it, read when it is first asked for."""
+
+    def __init__(self, cls: type[_Part]) -> None:
+        self._cls = cls
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, catalogue: Catalogue, _owner: type) -> Mapping[str, _Part]:
+        said = load.merged(self._name, load.raw(FILES[self._name][1])[self._name], catalogue.added)
+        parts = {part: make(self._cls, values) for part, values in said.items()}
+        vars(catalogue)[self._name] = parts  # from now on the instance's own attribute stands before this one
+        return parts
+
+
+@attrs.frozen(slots=False)  # what was read is kept in its __dict__
 class Catalogue:
-    """Everything that is known, with what a person added; each section is read when it is first asked for."""
+    """All that is known, with what a person added: each section's parts by name, in the order of the data file."""
 
     added: Additions = NOTHING_ADDED
 
-    def section(self, name: str) -> Mapping[str, Any]:
-        """Return a section's parts by name, in the order of the data file."""
-        cls, file = FILES[name]
-        said = load.merged(name, load.raw(file)[name], self.added)
-        return {part: make(cls, values) for part, values in said.items()}
+    power = _Section(Power)
+    speeds = _Section(Speed)
+    prices = _Section(Price)
+    hubs = _Section(Hub)
+    supplies = _Section(Supply)
+    cords = _Section(Cord)
+    ethernet_adapters = _Section(EthernetAdapter)
+    switches = _Section(Switch)
+    bridges = _Section(Bridge)
+    shifters = _Section(Shifter)
+    cards = _Section(MemoryCard)
+    serial_adapters = _Section(SerialAdapter)
+    receivers = _Section(Receiver)
 
-    @cached_property
+    @property
     def boards(self) -> Mapping[str, Board]:
         """Return the boards."""
         return load.boards(self.added)
 
-    @cached_property
-    def power(self) -> Mapping[str, Power]:
-        """Return what each board draws and gives."""
-        return self.section("power")
-
-    @cached_property
-    def speeds(self) -> Mapping[str, Speed]:
-        """Return how fast each board computes."""
-        return self.section("speeds")
-
-    @cached_property
-    def prices(self) -> Mapping[str, Price]:
-        """Return what each board and part costs."""
-        return self.section("prices")
-
-    @cached_property
-    def hubs(self) -> Mapping[str, Hub]:
-        """Return the USB hubs."""
-        return self.section("hubs")
-
-    @cached_property
-    def supplies(self) -> Mapping[str, Supply]:
-        """Return the supplies."""
-        return self.section("supplies")
-
-    @cached_property
-    def switches(self) -> Mapping[str, Switch]:
-        """Return the Ethernet switches."""
-        return self.section("switches")
-
-    @cached_property
-    def bridges(self) -> Mapping[str, Bridge]:
-        """Return the chips that make UARTs."""
-        return self.section("bridges")
-
-    @cached_property
-    def shifters(self) -> Mapping[str, Shifter]:
-        """Return the level shifters."""
-        return self.section("shifters")
-
-    @cached_property
-    def cards(self) -> Mapping[str, MemoryCard]:
-        """Return the memory cards."""
-        return self.section("cards")
-
-    @cached_property
-    def serial_adapters(self) -> Mapping[str, SerialAdapter]:
-        """Return the UARTs on USB plugs."""
-        return self.section("serial_adapters")
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return a section by its name."""
+        return cast("Mapping[str, Any]", getattr(self, name))
 
     def title(self, part: str) -> str:
         """Return what people call a board or part."""
