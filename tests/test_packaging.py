@@ -87,14 +87,17 @@ def wanted(lock: str) -> list[Requirement]:
     """Return what pyproject.toml wants to be in a lock file."""
     pyproject = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
     groups = pyproject["dependency-groups"]
-    group = groups["build" if lock == "run.txt" else lock.removesuffix(".txt")]
+    group = groups.get("build" if lock == "run.txt" else lock.removesuffix(".txt"), [])
     entries: list[str] = [entry for entry in group if isinstance(entry, str)]
-    if lock in {"run.txt", "dev.txt"}:
-        entries += pyproject["project"]["dependencies"] + pyproject["project"]["optional-dependencies"]["lab"]
+    extras = {"run.txt": ["lab"], "wiring.txt": ["wiring"], "dev.txt": ["lab", "wiring"]}.get(lock, [])
+    if extras:
+        entries += pyproject["project"]["dependencies"]
+    for extra in extras:
+        entries += pyproject["project"]["optional-dependencies"][extra]
     return [Requirement(entry) for entry in entries]
 
 
-LOCKS = ("run.txt", "dev.txt", "docs.txt", "lock.txt")
+LOCKS = ("run.txt", "wiring.txt", "dev.txt", "docs.txt", "lock.txt")
 
 
 @pytest.mark.parametrize("lock", LOCKS)

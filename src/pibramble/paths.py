@@ -41,6 +41,13 @@ def cache_folder() -> Path:
     return Path(owner().pw_dir) / ".cache" / "pibramble"
 
 
+def config_folder() -> Path:
+    """Return the folder of what a person set up by hand."""
+    if xdg := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(xdg) / "pibramble"
+    return Path(owner().pw_dir) / ".config" / "pibramble"
+
+
 def cluster_folder(name: str, identity: str) -> Path:
     """Return the state folder of one cluster: by its name, and by its id where that says more."""
     return state_folder() / (name if identity == name else f"{name}-{identity}")

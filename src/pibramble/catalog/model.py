@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -56,3 +59,28 @@ class Board:
     uarts: tuple[Uart, ...] = ()
     firmware: bool = True  # boots from a Raspberry Pi boot partition (config.txt, cmdline.txt)
     act_led_active_low: bool = False
+
+
+class Additions(NamedTuple):
+    """What a person adds to the catalogue or knows better: section, name, and the keys that were said.
+
+    From the cluster file's `[catalog...]` tables and from `~/.config/pibramble/catalog/*.toml`, fitted to their types.
+    """
+
+    said: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+
+    def of(self, section: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return what was said in one section, by name."""
+        return self.said.get(section, {})
+
+    def over(self, earlier: Additions) -> Additions:
+        """Return both, this one's word counting where both speak."""
+        merged: dict[str, dict[str, dict[str, Any]]] = {}
+        for said in (earlier.said, self.said):
+            for section, names in said.items():
+                for name, keys in names.items():
+                    merged.setdefault(section, {}).setdefault(name, {}).update(keys)
+        return Additions(merged)
+
+
+NOTHING_ADDED = Additions()

@@ -1,6 +1,9 @@
-"""`pibramble check`: judge the cluster file, and do nothing else."""
+"""`pibramble check`: judge the cluster file, its power and its wires, and do nothing else."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,13 +12,17 @@ from pibramble.errors import Exit
 from pibramble.spec.findings import ClusterFileError, Placed, count, report
 from pibramble.spec.load import ClusterFile
 
+if TYPE_CHECKING:
+    from pibramble.advise.power import Feeding, Point
+
 
 @click.command("check")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--power", "show_power", is_flag=True, help="Show the current of every port, hub and supply.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings and the currents as JSON.")
 @click.pass_obj
-def command(context: Context, *, strict: bool, as_json: bool) -> int:
-    """Judge the cluster file: everything that is wrong with it, at once."""
+def command(context: Context, *, strict: bool, show_power: bool, as_json: bool) -> int:
+    """Judge the cluster file: everything that is wrong with it, at once; then its power and its wires."""
     try:
         file = context.cluster_file
     except ClusterFileError as error:
@@ -23,23 +30,60 @@ def command(context: Context, *, strict: bool, as_json: bool) -> int:
             print_json({"ok": False, "findings": [_plain(finding) for finding in error.findings]})
             return error.exit_code
         raise
-    code = Exit.WRONG if strict and file.findings else Exit.OK
+    from pibramble.advise import checks, power
+    from pibramble.catalog.sections import Catalogue
+
+    feeding = power.Feeding(file.cluster, Catalogue(file.cluster.catalog))
+    findings = (*file.findings, *file.place(checks.judge(feeding)))
+    code = Exit.WRONG if strict and findings else Exit.OK
     if as_json:
-        print_json({"ok": code is Exit.OK, "findings": [_plain(finding) for finding in file.findings]})
+        points = [_plain_point(point) for point in feeding.points()]
+        print_json({"ok": code is Exit.OK, "findings": [_plain(finding) for finding in findings], "power": points})
         return code
-    if file.findings:
-        click.echo(report(file.findings) + "\n", err=True)
-    click.echo(verdict(file))
+    if show_power:
+        _show(feeding)
+    if findings:
+        click.echo(report(findings) + "\n", err=True)
+    click.echo(verdict(file, findings))
     return code
 
 
-def verdict(file: ClusterFile) -> str:
+def verdict(file: ClusterFile, findings: Sequence[Placed]) -> str:
     """Return the short verdict on a file that can be used."""
     from pibramble.spec.expand import expand
 
     workers = len(expand(file.cluster))
-    found = f"no errors, {count(file.findings)}" if file.findings else "no errors"
+    found = f"no errors, {count(findings)}" if findings else "no errors"
     return f"{file.path}: {file.cluster.cluster.name}, a head and {workers:,} worker{'s' * (workers != 1)}: {found}"
+
+
+def _show(feeding: Feeding) -> None:
+    from pibramble.plan.describe import NO_VALUE, Table
+
+    def row(point: Point) -> tuple[str, ...]:
+        load, limit = point.load, point.limit_ma
+        over = "" if limit is None or load.worst_ma <= limit else "over"
+        shown = NO_VALUE if limit is None else str(limit)
+        first, rest = point.takers[0], len(point.takers) - 1
+        takers = f"{first} and {rest} more" if rest else first
+        return point.name, takers, str(load.idle_ma), str(load.stress_ma), str(load.worst_ma), shown, over
+
+    headings = ("PLACE", "FEEDS", "IDLE mA", "STRESS mA", "WORST mA", "LIMIT mA", "")
+    first, *lines = Table(headings, tuple(map(row, feeding.points()))).lines()
+    click.secho(first, bold=True)
+    click.echo("\n".join(lines) + "\n")
+
+
+def _plain_point(point: Point) -> dict[str, object]:
+    return {
+        "place": point.name,
+        "feeds": list(point.takers),
+        "idle_ma": point.load.idle_ma,
+        "stress_ma": point.load.stress_ma,
+        "worst_ma": point.load.worst_ma,
+        "limit_ma": point.limit_ma,
+        "unknown": list(point.load.unknown),
+    }
 
 
 def _plain(finding: Placed) -> dict[str, object]:

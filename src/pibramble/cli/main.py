@@ -31,6 +31,8 @@ class Verb(NamedTuple):
 VERBS = {
     "new": Verb("new", "Write a cluster file from a template.", "Think"),
     "check": Verb("check", "Judge the cluster file.", "Think"),
+    "cost": Verb("cost", "What it costs, and what the money could buy instead.", "Think"),
+    "wiring": Verb("wiring", "What is wired to what, checked and drawn.", "Think"),
     "schema": Verb("schema", "Print the cluster file's JSON Schema, for editors.", "Think"),
     "plan": Verb("plan", "Show every name, address, MAC, port and route.", "Think"),
     "files": Verb("files", "Show what each node's disk will hold.", "Think"),

@@ -29,7 +29,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
     section = cluster.cluster
     identity = section.id or section.name
     workers = expand(cluster)
-    head_board = boards()[cluster.head.board]
+    head_board = boards(cluster.catalog)[cluster.head.board]
     head_address, worker_addresses = addresses.assign(
         section.subnet, cluster.head.address, [worker.address for worker in workers]
     )

@@ -44,17 +44,17 @@ class WorkerSpec:
 
 def expand(cluster: Cluster) -> tuple[WorkerSpec, ...]:
     """Return every worker, in the order of the file. The cluster must have been judged."""
-    head = boards()[cluster.head.board]
+    known = boards(cluster.catalog)
+    head = known[cluster.head.board]
     workers: list[WorkerSpec] = []
     for number, group in enumerate(cluster.workers):
-        workers += _expand_group(number, group, head, cluster.nodes)
+        workers += _expand_group(number, group, known[group.board], head, cluster.nodes)
     return tuple(workers)
 
 
 def _expand_group(
-    number: int, group: WorkerGroup, head: Board, overrides: Mapping[str, NodeOverride]
+    number: int, group: WorkerGroup, board: Board, head: Board, overrides: Mapping[str, NodeOverride]
 ) -> list[WorkerSpec]:
-    board = boards()[group.board]
     link = group.link or default_link(board)
     names = expand_names(group.name)
     ports: Sequence[str | None] = head_ports(group, link, len(names))

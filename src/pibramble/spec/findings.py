@@ -34,6 +34,7 @@ class Finding:
     severity: Severity = Severity.ERROR
     on_key: bool = False  # the key is wrong, not its value
     rests_on: tuple[Path, ...] = ()  # other keys the judgement needs: when one is broken, nothing can be said
+    named: bool = False  # people see the rule's name too, as of advice that they may weigh and look up
 
 
 @attrs.frozen
@@ -47,11 +48,13 @@ class Placed:
     message: str
     cure: str
     severity: Severity
+    named: bool = False
 
     def __str__(self) -> str:
         """Return the report of this one finding: place and message, the line, a caret line, the cure."""
         label = "" if self.severity is Severity.ERROR else "warning: "
-        parts = [f"{self.where}: {label}{_cut(_printable(self.message))}"]
+        rule = f" [{self.rule}]" if self.named else ""
+        parts = [f"{self.where}: {label}{_cut(_printable(self.message))}{rule}"]
         if self.line.strip():
             parts += _underlined(self.line, self.where.column, self.width)
         parts += [f"  {_cut(_printable(line))}".rstrip() for line in self.cure.split("\n") if line]

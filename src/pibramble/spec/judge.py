@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pibramble.spec.findings import Finding
-from pibramble.spec.model import Cluster
+from pibramble.spec.model import Cluster, PartsSection
 from pibramble.spec.rules import addresses, links, names
 from pibramble.spec.rules.view import View
 
@@ -27,6 +27,17 @@ def lab_disk(view: View) -> Iterator[Finding]:
     if disk_mb < LEAST_DISK_MB:
         message = f"{disk_mb} MB are too small a disk: {LEAST_DISK_MB} are the least"
         yield Finding("lab-disk", ("lab", "disk_mb"), message, "512 is the default; it takes memory only when written")
+
+
+def said_parts(view: View) -> Iterator[Finding]:
+    """Check hubs, supplies, bridges and parts, where a file has them: most have none, and the rules cost an import."""
+    cluster = view.cluster
+    if cluster.hubs or cluster.supplies or cluster.bridges or cluster.parts != PartsSection():
+        from pibramble.spec.rules import power
+
+        shared = power.Parts(view)
+        for rule in power.RULES:
+            yield from rule(shared)
 
 
 RULES = (
@@ -54,6 +65,7 @@ RULES = (
     links.serial_ports,
     links.speeds,
     links.without_effect,
+    said_parts,
 )
 
 

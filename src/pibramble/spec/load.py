@@ -11,13 +11,15 @@ from pathlib import Path as FilePath
 
 import attrs
 
+from pibramble.catalog.model import NOTHING_ADDED, Additions
 from pibramble.errors import Location
+from pibramble.paths import config_folder
 from pibramble.spec import judge
 from pibramble.spec.findings import ClusterFileError, Finding, Placed, Severity
 from pibramble.spec.locate import Lines, Path, Place, locate
 from pibramble.spec.model import Cluster
 from pibramble.spec.new import HERE
-from pibramble.spec.structure import structure
+from pibramble.spec.structure import structure, structure_additions
 
 ON_A_HEAD = "/etc/pibramble/cluster.toml"
 VARIABLE = "PIBRAMBLE_FILE"
@@ -35,6 +37,10 @@ class ClusterFile:
     text: str
     cluster: Cluster
     findings: tuple[Placed, ...]  # warnings only
+
+    def place(self, findings: Iterable[Finding]) -> tuple[Placed, ...]:
+        """Give each finding of a later look at the cluster its place in the file."""
+        return _place(findings, self.text, str(self.path))
 
     @cached_property
     def _places(self) -> Mapping[Path, Place]:
@@ -77,7 +83,32 @@ def _exists(path: str | FilePath) -> bool:
 def load(path: FilePath) -> ClusterFile:
     """Read and judge a cluster file. Raises ClusterFileError with everything that is wrong with it."""
     text = read(path)
-    return parse(text, path)
+    return parse(text, path, own_catalogue(config_folder() / "catalog"))
+
+
+def own_catalogue(folder: FilePath) -> Additions:
+    """Return what the files of a person's own catalogue add, a later name over an earlier one.
+
+    Raises ClusterFileError with everything that is wrong with them.
+    """
+    added, wrong = Additions(), []
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except OSError:  # there is none, or it is somebody else's
+        return added
+    for path in paths:
+        text, shown = read(path), str(path)
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            wrong.append(_syntax(text, shown, error))
+            continue
+        more, unfit = structure_additions(data)
+        wrong += _place(unfit, text, shown)
+        added = more.over(added)
+    if wrong:
+        raise ClusterFileError(wrong)
+    return added
 
 
 def read(path: FilePath) -> str:
@@ -136,16 +167,19 @@ def _no_text(data: bytes, path: str, at: int, what: str) -> ClusterFileError:
     return ClusterFileError([Placed("not-text", where, 0, "", message, cure, Severity.ERROR)])
 
 
-def parse(text: str, path: FilePath) -> ClusterFile:
-    """Judge the text of a cluster file. Raises ClusterFileError with everything that is wrong with it."""
+def parse(text: str, path: FilePath, added: Additions = NOTHING_ADDED) -> ClusterFile:
+    """Judge the text of a cluster file, with what a person `added` to the catalogue besides it.
+
+    Raises ClusterFileError with everything that is wrong with it.
+    """
     try:
-        return _parse(text, path)
+        return _parse(text, path, added)
     except RecursionError:
         message = "has brackets in brackets without end: that is no cluster file"
         raise _unreadable(str(path), message, "is it the right file?") from None
 
 
-def _parse(text: str, path: FilePath) -> ClusterFile:
+def _parse(text: str, path: FilePath, added: Additions) -> ClusterFile:
     shown = str(path)
     try:
         data = tomllib.loads(text)
@@ -155,6 +189,8 @@ def _parse(text: str, path: FilePath) -> ClusterFile:
         what = "is empty" if not text.strip() else "holds nothing but comments"
         raise _unreadable(shown, f"the file {what}", SMALLEST_FILE)
     cluster, unfit = structure(data)
+    if added.said:
+        cluster = attrs.evolve(cluster, catalog=cluster.catalog.over(added))
     findings = [*unfit, *(found for found in judge.judge(cluster) if not _rests_on_sand(found, unfit))]
     placed = _place(findings, text, shown) if findings else ()
     if any(finding.severity is Severity.ERROR for finding in placed):
@@ -193,7 +229,7 @@ def _placed(finding: Finding, places: Mapping[Path, Place], lines: Lines, shown:
         where = Location(shown, *lines.place(span.start))
         line = lines.content(where.line)
         width = min(span.end - span.start, len(line) - where.column + 1)
-    return Placed(finding.rule, where, width, line, finding.message, finding.cure, finding.severity)
+    return Placed(finding.rule, where, width, line, finding.message, finding.cure, finding.severity, finding.named)
 
 
 def _nearest_place(places: Mapping[Path, Place], path: Path) -> tuple[Place | None, bool]:

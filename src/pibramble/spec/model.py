@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 
+from pibramble.catalog.model import Additions
+
 
 class Link(StrEnum):
     """The wire between the head and one worker."""
@@ -35,6 +37,7 @@ class Kind(StrEnum):
     MAC = "MAC address"
     BAUD = "baud"
     MEGABYTES = "MB"
+    PART = "part"
     TEXT = ""
 
 
@@ -131,6 +134,54 @@ class LabSection:
 
 
 @attrs.frozen(kw_only=True)
+class HubSection:
+    """`[[hubs]]`: a USB hub between the head and its workers."""
+
+    name: str = _field("What the others call it. Default: hub1, hub2 and so on.", kind=Kind.LABEL, default="")
+    model: str = _field("What it is, by catalogue name.", kind=Kind.PART, default="hub-7-powered")
+    port: str = _field('Where its plug is: "head", or another hub\'s name.', kind=Kind.LABEL, default="head")
+    workers: str = _field(
+        "The workers on it. Default: the USB workers that no other hub has, as many as it has ports.",
+        kind=Kind.NAMES,
+        default="",
+    )
+    backfeeds: bool | None = _field(
+        "Its supply pushes current up into the port above it, as you measured. Default: the catalogue's word.",
+        default=None,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SupplySection:
+    """`[[supplies]]`: a 5 V supply that feeds nodes or hubs.
+
+    What nobody feeds has a supply of its own, of the size that its makers recommend; a USB worker is fed by its cable.
+    """
+
+    model: str = _field("What it is, by catalogue name.", kind=Kind.PART, default="supply-5v-2a5")
+    feeds: str = _field("The nodes and hubs that hang on it.", kind=Kind.NAMES, default="")
+
+
+@attrs.frozen(kw_only=True)
+class BridgeSection:
+    """`[[bridges]]`: a chip at the head that makes UARTs out of its SPI bus."""
+
+    model: str = _field("What it is, by catalogue name.", kind=Kind.PART, default="max14830")
+    ports: str = _field("Its serial devices at the head.", kind=Kind.PORT, default="/dev/ttyMAX[0-3]")
+
+
+@attrs.frozen(kw_only=True)
+class PartsSection:
+    """`[parts]`: which parts the bill takes where this file names none."""
+
+    card: str = _field("Every node's memory card.", kind=Kind.PART, default="microsd-8")
+    cord: str = _field("The USB cable of each worker. Default: what fits its board.", kind=Kind.PART, default="")
+    cut_5v: str = _field("The USB workers whose cable has its 5 V wire cut.", kind=Kind.NAMES, default="")
+    hub: str = _field("The hubs that are needed. Default: the cheapest that do.", kind=Kind.PART, default="")
+    switch: str = _field("The Ethernet switches. Default: the cheapest that do.", kind=Kind.PART, default="")
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -139,3 +190,8 @@ class Cluster:
     workers: tuple[WorkerGroup, ...] = _field("The workers.", default=())
     nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
+    hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())
+    supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
+    bridges: tuple[BridgeSection, ...] = _field("The UART bridges.", default=())
+    parts: PartsSection = _field("The choice of parts.", factory=PartsSection)
+    catalog: Additions = _field("Parts that the catalogue lacks, or of which you know better.", factory=Additions)

@@ -11,12 +11,14 @@ import attrs
 
 from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
+from pibramble.catalog.sections import FILES
 from pibramble.serialise import plain
+from pibramble.spec.additions import keys_of_part
 from pibramble.spec.model import Cluster, Kind, Link
 from pibramble.spec.new import render
-from pibramble.spec.structure import SECTIONS
+from pibramble.spec.structure import LISTS, SECTIONS
 
-_TITLES = {"workers": "[[workers]]", "nodes": "[nodes.NAME]"}
+_TITLES = {"nodes": "[nodes.NAME]", **{name: f"[[{name}]]" for name in LISTS}}
 
 _WORDS: Mapping[Any, str] = {
     str: "text",
@@ -55,6 +57,31 @@ And this is what `pibramble new` writes:
 ## Sections
 """
 
+_CATALOG = """\
+### `[catalog.SECTION.NAME]`
+
+What you know better than the catalogue, or what it lacks. Say only what is different; a part that the catalogue does
+not know needs every key without which there is no such part, and the error names those that are missing. The same
+tables, without `catalog.`, may stand in files of `~/.config/pibramble/catalog/`, for all your clusters at once; the
+cluster file's word counts over theirs.
+
+```toml
+[catalog.prices.pi-zero]
+amount = 7.50
+currency = "USD"
+
+[catalog.hubs.from-the-drawer]
+title = "7-port hub, no name"
+ports = 7
+port_ma = 500
+supply_ma = 2000
+backfeeds = false # measured: its plug towards the head shows 0 V
+```
+
+| section | what it holds | keys |
+| --- | --- | --- |
+"""
+
 _RANGES = """\
 ## Ranges
 
@@ -91,9 +118,18 @@ board. Sources and dates stand beside each figure in the catalogue's data file,
 def page() -> str:
     """Return the whole page as Markdown."""
     example = render("xmas", identity="5f0c9a1e")
-    sections = "\n".join(_section(field) for field in attrs.fields(Cluster))
+    sections = "\n".join(_section(field) for field in attrs.fields(Cluster) if field.name in SECTIONS)
     rows = "\n".join(map(_board_row, boards().values()))
-    return f"{_INTRODUCTION.format(example=example)}\n{sections}\n{_RANGES}{_BOARDS}{rows}\n"
+    parts = "\n".join(f"| `{name}` | {_summary(cls)} | {_keys(cls)} |" for name, (cls, _) in FILES.items())
+    return f"{_INTRODUCTION.format(example=example)}\n{sections}\n{_CATALOG}{parts}\n\n{_RANGES}{_BOARDS}{rows}\n"
+
+
+def _summary(cls: type) -> str:
+    return (cls.__doc__ or "").strip().split("\n")[0].split(": ")[0].rstrip(".")
+
+
+def _keys(cls: type) -> str:
+    return ", ".join(f"`{key}`" for key in keys_of_part(cls))
 
 
 def _section(field: attrs.Attribute[Any]) -> str:

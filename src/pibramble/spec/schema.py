@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, Union, get_args, get_origin
 
 import attrs
 
 from pibramble.catalog.load import boards
+from pibramble.catalog.model import Additions
+from pibramble.catalog.sections import FILES
 from pibramble.serialise import plain
+from pibramble.spec.additions import keys_of_part
 from pibramble.spec.judge import LEAST_DISK_MB
-from pibramble.spec.model import Cluster, Kind, Link
+from pibramble.spec.model import Cluster, Kind
 from pibramble.spec.rules.links import NAMED_RATES, SLOWEST_BAUD
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,7 +45,7 @@ _ADDRESSES: Mapping[type, str] = {
     IPv4Network: f"^{_ADDRESS}{_PREFIX}$",
 }
 
-_PLAIN: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean"}
+_PLAIN: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean", float: "number"}
 
 
 def schema() -> dict[str, Any]:
@@ -67,22 +71,40 @@ def _table(cls: type) -> dict[str, Any]:
 def _property(field: attrs.Attribute[Any]) -> dict[str, Any]:
     kind = field.metadata["kind"]
     found = {"description": field.metadata["help"], **_type(field.type), **_KINDS.get(kind, {})}
-    if kind is Kind.BOARD:
-        found["enum"] = list(boards())
+    if kind is Kind.BOARD:  # a board of one's own is as good as the catalogue's: only completion knows these
+        found["examples"] = list(boards())
     if isinstance(field.default, (str, int, bool, tuple, IPv4Network)):
         found["default"] = plain(field.default)
     return found
 
 
-def _type(cls: Any) -> dict[str, Any]:  # noqa: ANN401 (a type annotation of any form)
+def _type(cls: Any) -> dict[str, Any]:  # noqa: ANN401, PLR0911 (a type annotation of any form, one answer for each)
     if get_origin(cls) in {Union, types.UnionType}:  # TOML has no null: an optional key is one that may be left out
         return _type(next(part for part in get_args(cls) if part is not type(None)))
     if get_origin(cls) is tuple:
         return {"type": "array", "items": _type(get_args(cls)[0])}
     if get_origin(cls) is dict:
         return {"type": "object", "additionalProperties": _type(get_args(cls)[1])}
-    if cls is Link:
-        return {"enum": [link.value for link in Link]}
+    if isinstance(cls, type) and issubclass(cls, StrEnum):
+        return {"enum": [member.value for member in cls]}
+    if cls is Additions:
+        return _additions()
     if cls in _ADDRESSES:
         return {"type": "string", "pattern": _ADDRESSES[cls]}
     return _table(cls) if attrs.has(cls) else {"type": _PLAIN[cls]}
+
+
+def _additions() -> dict[str, Any]:
+    """Return the schema of `[catalog]`: a section of parts each, of which some keys may be said."""
+    sections = {
+        name: {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {key: _type(kind) for key, kind in keys_of_part(cls).items()},
+                "additionalProperties": False,
+            },
+        }
+        for name, (cls, _) in FILES.items()
+    }
+    return {"type": "object", "properties": sections, "additionalProperties": False}

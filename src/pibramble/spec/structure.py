@@ -8,15 +8,28 @@ times that).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import attrs
 
+from pibramble.catalog.model import Additions
 from pibramble.spec.findings import Finding, did_you_mean, listed, nearest
 from pibramble.spec.locate import Path
-from pibramble.spec.model import Cluster, ClusterSection, HeadSection, LabSection, Link, NodeOverride, WorkerGroup
+from pibramble.spec.model import (
+    BridgeSection,
+    Cluster,
+    ClusterSection,
+    HeadSection,
+    HubSection,
+    LabSection,
+    NodeOverride,
+    PartsSection,
+    SupplySection,
+    WorkerGroup,
+)
 
 SECTIONS: Mapping[str, type] = {
     "cluster": ClusterSection,
@@ -24,7 +37,12 @@ SECTIONS: Mapping[str, type] = {
     "workers": WorkerGroup,
     "nodes": NodeOverride,
     "lab": LabSection,
+    "hubs": HubSection,
+    "supplies": SupplySection,
+    "bridges": BridgeSection,
+    "parts": PartsSection,
 }
+LISTS = ("workers", "hubs", "supplies", "bridges")  # written with double brackets
 
 _EXAMPLES: Mapping[type, tuple[str, str]] = {
     IPv4Address: ("an IPv4 address", "192.168.7.2"),
@@ -51,6 +69,13 @@ _FITS = ("", "")
 _UNFIT = object()  # stands for a value that does not fit
 
 _Table = TypeVar("_Table")
+
+
+def structure_additions(data: Mapping[str, Any]) -> tuple[Additions, list[Finding]]:
+    """Return what a file of the user's own catalogue says, and all that does not fit."""
+    findings: list[Finding] = []
+    fitted: Additions = _fit(data, Additions, (), findings)
+    return fitted, findings
 
 
 def structure(data: Mapping[str, Any]) -> tuple[Cluster, list[Finding]]:
@@ -86,13 +111,17 @@ def _fit(value: Any, expected: Any, path: Path, findings: list[Finding]) -> Any:
     """Return the value as the type that is expected, or _UNFIT and the reason among the findings."""
     if get_origin(expected) in {Union, UnionType}:  # TOML has no null: an optional key is one that may be left out
         expected = next(part for part in get_args(expected) if part is not NoneType)
+    if expected is Additions:
+        from pibramble.spec.additions import Fitter  # only for a file that has some
+
+        return Fitter(_fit, _UNFIT, findings).additions(value, path)
     if get_origin(expected) is tuple:
         return _list(value, get_args(expected)[0], path, findings)
     if get_origin(expected) is dict:
         return _named_tables(value, get_args(expected)[1], path, findings)
     if attrs.has(expected):
         return _table(value, expected, path, findings)
-    message, cure = _LEAVES[expected](value, expected)
+    message, cure = _LEAVES[StrEnum if issubclass(expected, StrEnum) else expected](value, expected)
     if not message:
         return value if type(value) is expected else expected(value)
     findings.append(_unfit(path, message, cure))
@@ -104,7 +133,8 @@ def _list(value: object, element: Any, path: Path, findings: list[Finding]) -> A
         fitted = [_fit(item, element, (*path, index), findings) for index, item in enumerate(value)]
         return tuple(fitted) if _UNFIT not in fitted else _UNFIT
     if attrs.has(element):
-        message, cure = f"a list of tables is expected here, not {kind_of(value)}", "with double brackets: [[workers]]"
+        message = f"a list of tables is expected here, not {kind_of(value)}"
+        cure = f"with double brackets: {_title(str(path[-1]))}"
     else:
         message = f"a list is expected here, not {kind_of(value)}"
         cure = f'in brackets: ["{value}"]' if isinstance(value, str) else 'as ["...", "..."]'
@@ -132,6 +162,12 @@ def _plain(value: object, expected: type) -> tuple[str, str]:
         return _FITS
     words = next(words for plain, words in _KINDS if plain is expected)
     return f"{words} is expected here, not {kind_of(value)}", _repair(value, expected)
+
+
+def _number(value: object, expected: type) -> tuple[str, str]:
+    if type(value) in {int, float}:
+        return _FITS
+    return f"a number is expected here, not {kind_of(value)}", _repair(value, int) or f"as {expected(1.5)}"
 
 
 def _repair(value: object, expected: type) -> str:
@@ -180,7 +216,7 @@ def _address_cure(value: str, cls: type, example: str) -> str:
 
 
 def _choice(value: object, cls: type) -> tuple[str, str]:
-    choices = [member.value for member in Link] if cls is Link else []
+    choices = [member.value for member in cls] if issubclass(cls, StrEnum) else []
     known = listed((f'"{choice}"' for choice in choices), "or")
     if not isinstance(value, str):
         return f"{known} is expected here, not {kind_of(value)}", f'as "{choices[0]}"'
@@ -192,14 +228,16 @@ def _choice(value: object, cls: type) -> tuple[str, str]:
 _LEAVES: Mapping[type, Callable[[object, type], tuple[str, str]]] = {
     **dict.fromkeys((str, int, bool), _plain),
     **dict.fromkeys(_EXAMPLES, _address),
-    Link: _choice,
+    float: _number,
+    StrEnum: _choice,
 }
 
 
 def _table_cure(cls: type, value: object) -> str:
     section = next((name for name, known in SECTIONS.items() if known is cls), "")
-    if section == "workers":
-        return "each group of workers is a table of its own: [[workers]]"
+    if section in LISTS:
+        what = "group of workers" if section == "workers" else "one"
+        return f"each {what} is a table of its own: [[{section}]]"
     if section == "nodes":
         return '[nodes.NAME] on a line of its own, then what is different: mac = "..."'
     if isinstance(value, list):
@@ -210,7 +248,7 @@ def _table_cure(cls: type, value: object) -> str:
 def _unknown_key(path: Path, key: str, cls: type) -> Finding:
     known = keys_of(cls)
     if cls is Cluster:
-        sections = [f"[[{name}]]" if name == "workers" else f"[{name}]" for name in known]
+        sections = [f"[[{name}]]" if name in LISTS else f"[{name}]" for name in known]
         return Finding(
             "unknown-key", path, f"there is no section `{key}`", _section_cure(key, known, sections), on_key=True
         )
@@ -238,7 +276,7 @@ def _owner(key: str, besides: str = "") -> str | None:
 
 
 def _title(section: str) -> str:
-    return {"workers": "[[workers]]", "nodes": "[nodes.NAME]"}.get(section, f"[{section}]")
+    return f"[[{section}]]" if section in LISTS else {"nodes": "[nodes.NAME]"}.get(section, f"[{section}]")
 
 
 def keys_of(cls: type) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def test_new_then_check(folder: Path, capsys: Captured) -> None:
     assert "pibramble check" in said.err
     assert load(folder / "cluster.toml").cluster.cluster.name == "xmas"
     assert run(["check"]) == Exit.OK
-    assert capsys.readouterr().out == "cluster.toml: xmas, a head and 5 workers: no errors\n"
+    assert capsys.readouterr().out == "cluster.toml: xmas, a head and 5 workers: no errors, 4 warnings\n"
 
 
 def test_new_never_overwrites(folder: Path, capsys: Captured) -> None:
@@ -100,7 +100,7 @@ def test_check_reports_on_standard_error_and_begins_with_the_place(folder: Path,
 
 
 def test_check_counts_warnings_as_errors_only_when_strict(folder: Path, capsys: Captured) -> None:
-    (folder / "cluster.toml").write_text('[[workers]]\nname = "zero1"\nbaud = 115200\n')
+    (folder / "cluster.toml").write_text('[[workers]]\nname = "zero1"\nbaud = 115200\n[head]\nboard = "pi-3b"\n')
     assert run(["check"]) == Exit.OK
     said = capsys.readouterr()
     assert said.out == "cluster.toml: bramble, a head and 1 worker: no errors, 1 warning\n"
@@ -126,9 +126,28 @@ def test_check_as_json(folder: Path, capsys: Captured) -> None:
             }
         ],
     }
-    (folder / "cluster.toml").write_text('[[workers]]\nname = "zero1"\n')
+    (folder / "cluster.toml").write_text('[head]\nboard = "pi-3b"\n[[workers]]\nname = "zero1"\n')
     assert run(["check", "--json"]) == Exit.OK
-    assert json.loads(capsys.readouterr().out) == {"ok": True, "findings": []}
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["ok"], printed["findings"]) == (True, [])
+    assert printed["power"][0] == {
+        "place": "head, all USB ports",
+        "feeds": ["zero1"],
+        "idle_ma": 100,
+        "stress_ma": 230,
+        "worst_ma": 350,
+        "limit_ma": 1200,
+        "unknown": [],
+    }
+
+
+def test_check_shows_every_current(capsys: Captured) -> None:
+    assert run(["new", "zero2w"]) == Exit.OK
+    assert run(["check", "--power"]) == Exit.OK
+    said = capsys.readouterr()
+    [hub] = [line.split() for line in said.out.splitlines() if line.startswith("hub1, all ports")]
+    assert hub[-4:] == ["480", "2000", "2000", "2000"]
+    assert "[back-power]" in said.err
 
 
 def test_schema_is_json(capsys: Captured) -> None:

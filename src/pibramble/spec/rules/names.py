@@ -102,7 +102,7 @@ def board_names(view: View) -> Iterator[Finding]:
     for path, name in given:
         if name not in view.boards:
             cure = did_you_mean(name, view.boards, f"the catalogue has {listed(view.boards)}")
-            yield Finding("unknown-board", path, f'unknown board "{name}"', cure)
+            yield Finding("unknown-board", path, f'unknown board "{name}"', cure, rests_on=(("catalog",),))
 
 
 def overridden_names(view: View) -> Iterator[Finding]:

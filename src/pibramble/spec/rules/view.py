@@ -73,7 +73,7 @@ class View:
     def __init__(self, cluster: Cluster) -> None:
         """Look at a cluster."""
         self.cluster = cluster
-        self.boards: Mapping[str, Board] = boards()
+        self.boards: Mapping[str, Board] = boards(cluster.catalog)
         self.head_board = self.boards.get(cluster.head.board)
 
     @cached_property
