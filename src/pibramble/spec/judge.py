@@ -10,6 +10,7 @@ from pibramble.spec.rules import addresses, links, names
 from pibramble.spec.rules.view import View
 
 LEAST_DISK_MB = 16
+TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
 SMALLEST = '[[workers]]\nname = "zero1"'
 
@@ -40,9 +41,19 @@ def said_parts(view: View) -> Iterator[Finding]:
             yield from rule(shared)
 
 
+def mpi_source(view: View) -> Iterator[Finding]:
+    """Check that a tar archive is named; whether it is there is for those to say who open it."""
+    source = view.cluster.mpi.source
+    if source and not source.endswith(TARBALLS):
+        message = f'"{source}" is no name of a tar archive'
+        cure = 'as MPICH is published: source = "mpich-4.2.3.tar.gz"'
+        yield Finding("mpi-source", ("mpi", "source"), message, cure)
+
+
 RULES = (
     there_are_workers,
     lab_disk,
+    mpi_source,
     names.cluster_names,
     names.user_name,
     names.node_names,

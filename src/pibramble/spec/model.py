@@ -182,6 +182,17 @@ class PartsSection:
 
 
 @attrs.frozen(kw_only=True)
+class MpiSection:
+    """`[mpi]`: the MPICH on the cards."""
+
+    source: str = _field(
+        "A release of MPICH, as mpich-4.2.3.tar.gz, to be compiled on this PC for every kind of board; a path from the "
+        "cluster file's folder. Default: Debian's MPICH.",
+        default="",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -189,6 +200,7 @@ class Cluster:
     head: HeadSection = _field("The head.", factory=HeadSection)
     workers: tuple[WorkerGroup, ...] = _field("The workers.", default=())
     nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
+    mpi: MpiSection = _field("The MPICH on the cards.", factory=MpiSection)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())
     supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
