@@ -22,6 +22,7 @@ from pibramble.cards.ext4 import Put, PutFile, PutLink, Workbench
 from pibramble.cards.fat import FatVolume
 from pibramble.cards.foundation import Base, Foundation
 from pibramble.cards.image import RawImage
+from pibramble.cards.shelf import full_disk_told
 from pibramble.cards.store import Store
 from pibramble.errors import PibrambleError
 from pibramble.files.model import Edit, Keyring, NodeFile
@@ -77,7 +78,7 @@ class Assembler:
         shares = [contents[number::cores] for number in range(min(cores, len(contents)))]
         stop = threading.Event()
         with (
-            foundation.full_disk_told(self.store.folder),
+            full_disk_told(self.store.folder),
             ThreadPoolExecutor(max_workers=cores) as pool,
             progress.step("Making cards", total=len(nodes), unit="cards") as step,
         ):

@@ -1,7 +1,6 @@
 """Base systems: made once a recipe, kept in the cache folder, shared by all cards of that kind.
 
-A base appears whole or not at all: it is built beside under another name, one build at a time, and what a killed build
-left is removed by the next one. Everything here runs as an ordinary user.
+Everything here runs as an ordinary user.
 """
 
 from __future__ import annotations
@@ -12,27 +11,22 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
 
-from pibramble import locks, paths
-from pibramble.cards import archive, bootstrap, foreign, mirror, rootfs
+from pibramble import paths
+from pibramble.cards import archive, bootstrap, foreign, mirror, rootfs, shelf
 from pibramble.cards.archive import Archive
-from pibramble.cards.foundation import full_disk_told
 from pibramble.cards.mirror import Source
 from pibramble.cards.recipe import BaseFile, Recipe
 from pibramble.catalog.model import Architecture
-from pibramble.errors import BusyError, PibrambleError
+from pibramble.errors import PibrambleError
 from pibramble.progress import Progress
 
-_SCRATCH = ".making-"
 _WORKSHOP = "workshop"  # in the scratch folder: a link to where mmdebstrap unpacks
 _MANIFEST = "base.json"
-_LOG = "build.log"
-_PATIENCE_S = 2 * 3600  # for another build of the same
 _ROOM = 3.2  # the archive, the tree and the image are there at the same time
 _KEYRING_ON_CARD = Path("/usr/share/keyrings/debian-archive-keyring.pgp")
 
@@ -114,35 +108,13 @@ def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "") -> B
 
 def make(key: str, title: str, build: Callable[[Path], None], progress: Progress) -> Base:
     """Return the base `key`, made by `build` in a scratch folder unless somebody else has made it meanwhile."""
-    home = folder()
-    with _alone(home / f".lock-{key}", title, progress):
-        if (found := load(key)) is not None:
-            return found
-        for left in home.glob(f"{_SCRATCH}{key}-*"):  # by a build that was killed
-            _discard(left)
-        scratch = home / f"{_SCRATCH}{key}-{os.getpid()}"
-        scratch.mkdir(mode=0o700)
-        try:
-            with full_disk_told(home):
-                build(scratch)
-                for name in (_WORKSHOP, *_intermediate(scratch)):
-                    _discard(scratch / name)
-                final = home / key
-                if final.exists():  # what is there is damaged
-                    _discard(final)
-                _flush(scratch)
-                scratch.rename(final)
-                _give(final)
-        except PibrambleError as error:
-            if kept := _keep_log(scratch, home / f".failed-{key}.log"):
-                error.hint = "\n".join([*([error.hint] if error.hint else []), f"Everything that was said: {kept}"])
-            raise
-        finally:
-            _discard(scratch)
-    made = load(key)
-    if made is None:
-        raise PibrambleError(f"{folder() / key} has changed while it was made", hint="try again")
-    return made
+
+    def build_and_tidy(scratch: Path) -> None:
+        build(scratch)
+        for name in (_WORKSHOP, *_intermediate(scratch)):
+            _discard(scratch / name)
+
+    return shelf.make(folder(), key, title, lambda: load(key), build_and_tidy, progress, _discard)
 
 
 def _build(recipe: Recipe, sources: tuple[Source, ...], scratch: Path, progress: Progress) -> None:
@@ -215,18 +187,6 @@ def _check_room(found: Archive, scratch: Path, workshop: Path) -> None:
             )
 
 
-@contextmanager
-def _alone(lock: Path, title: str, progress: Progress) -> Iterator[None]:
-    """Hold a lock while the block runs, and say so when somebody else has it."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locks.held(lock, "card build"))
-        except BusyError:
-            with progress.step(f"Waiting for another build of {title}"):
-                stack.enter_context(locks.held(lock, "card build", patience_s=_PATIENCE_S))
-        yield
-
-
 def _discard(path: Path) -> None:
     """Remove a folder or file, and the workshop that belongs to it."""
     for link in (path, path / _WORKSHOP):
@@ -240,31 +200,8 @@ def _discard(path: Path) -> None:
 
 
 def _intermediate(scratch: Path) -> list[str]:
-    kept = {"root.ext4", "boot", _MANIFEST, _LOG}
+    kept = {"root.ext4", "boot", _MANIFEST, shelf.LOG}
     return [path.name for path in scratch.iterdir() if path.name not in kept]
-
-
-def _keep_log(scratch: Path, kept: Path) -> Path | None:
-    """Keep mmdebstrap's words beyond the scratch folder; return where."""
-    if not (scratch / _LOG).exists():
-        return None
-    (scratch / _LOG).replace(kept)
-    paths.give_to_owner(kept)
-    return kept
-
-
-def _flush(scratch: Path) -> None:
-    """Write everything to the disk: a power cut after the rename must not leave a name without content."""
-    for path in (*scratch.rglob("*"), scratch):
-        if path.is_file() or path.is_dir():
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-
-
-def _give(final: Path) -> None:
-    for path in (final, *final.rglob("*")):
-        paths.give_to_owner(path)
 
 
 def _stamps(home: Path) -> dict[str, list[int]]:

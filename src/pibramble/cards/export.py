@@ -11,8 +11,8 @@ from pibramble import paths
 from pibramble.cards import qcow2
 from pibramble.cards.delta import DeltaImage
 from pibramble.cards.extents import aligned, pieces
-from pibramble.cards.foundation import full_disk_told
 from pibramble.cards.image import Image
+from pibramble.cards.shelf import full_disk_told
 from pibramble.errors import PibrambleError
 from pibramble.progress import Progress
 

@@ -6,28 +6,23 @@ was made. Cards are differences from it (`delta.py`).
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
-from pibramble import locks, paths, proc
-from pibramble.cards import ext4, layout
+from pibramble import paths, proc
+from pibramble.cards import ext4, layout, shelf
 from pibramble.cards.extents import aligned, pieces
 from pibramble.cards.image import RawImage
 from pibramble.cards.layout import Layout, Partition
 from pibramble.errors import PibrambleError
 from pibramble.progress import Progress
 
-_SCRATCH = ".making-"
-_PATIENCE_S = 600  # for another build of the same
+_TIMEOUT_S = 600
 _GRAIN_BYTES = 64 * 1024  # what is zero is left out of copies and digests by so much
 _PIECE_BYTES = 4 * 1024 * 1024
 _LEAST_FAT32_CLUSTERS = 66_000  # Microsoft's limit is 65,525; some way off it, as their paper advises
@@ -98,46 +93,16 @@ def load(key: str) -> Foundation | None:
 
 def ensure(base: Base, progress: Progress) -> Foundation:
     """Return the foundation over `base`, made if need be. Raises PibrambleError, BusyError after a long wait."""
-    if (found := load(base.key)) is not None:
-        return found
-    home = folder()
-    with locks.held(home / f".lock-{base.key}", "card build", patience_s=_PATIENCE_S):
-        if (found := load(base.key)) is not None:  # somebody else made it while we waited
-            return found
-        for left in home.glob(f"{_SCRATCH}{base.key}-*"):  # by a build that was killed
-            shutil.rmtree(left)
-        scratch = home / f"{_SCRATCH}{base.key}-{os.getpid()}"
-        try:
-            with full_disk_told(home):
-                scratch.mkdir(mode=0o700)
-                made = _make(base, scratch, progress)
-                final = home / base.key
-                shutil.rmtree(final, ignore_errors=True)
-                scratch.replace(final)
-                for path in (final, *final.iterdir()):
-                    paths.give_to_owner(path)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return attrs.evolve(made, folder=final)
+
+    def build(scratch: Path) -> None:
+        _make(base, scratch, progress)
+
+    title = f"what all cards over {base.key} share"
+    return shelf.make(folder(), base.key, title, lambda: load(base.key), build, progress)
 
 
-@contextmanager
-def full_disk_told(where: Path) -> Iterator[None]:
-    """Turn "no space left" in the block into an error that says where, and what can be removed."""
-    hint = f"`df -h {where}` says how full it is; what is in {paths.cache_folder()} can be made again"
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise PibrambleError(f"the disk that holds {where} is full", hint=hint) from None
-    except PibrambleError as error:  # by a program
-        if "No space left on device" not in f"{error.message} {error.hint}" and "Disk full" not in error.hint:
-            raise
-        raise PibrambleError(f"the disk that holds {where} is full", hint=hint) from error
-
-
-def _make(base: Base, scratch: Path, progress: Progress) -> Foundation:
+def _make(base: Base, scratch: Path, progress: Progress) -> None:
+    """Make a foundation in `scratch`."""
     with RawImage(base.root) as root:
         superblock = ext4.superblock(root.read)
         if superblock.size_bytes > root.size_bytes:
@@ -170,10 +135,6 @@ def _make(base: Base, scratch: Path, progress: Progress) -> Foundation:
         "stamps": _stamps(made),
     }
     (scratch / "made.json").write_text(json.dumps(facts), encoding="utf-8")
-    for path in scratch.iterdir():  # a power cut after the rename must not leave a name without content
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    return made
 
 
 def _make_boot(base: Base, made: Foundation) -> None:
@@ -185,7 +146,7 @@ def _make_boot(base: Base, made: Foundation) -> None:
     argv = ["mkfs.vfat", "--invariant", "-F", "32", "-n", "BOOT", "-i", serial, "-s", str(per_cluster)]
     first = str(boot.offset // layout.SECTOR_BYTES)
     where = ["-h", first, "--offset", first, str(made.image), str(boot.length // 1024)]
-    proc.run([*argv, *where], timeout_s=_PATIENCE_S)
+    proc.run([*argv, *where], timeout_s=_TIMEOUT_S)
     # mtools stamps files with SOURCE_DATE_EPOCH, in local time.
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(made.time_s), "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
     target = ["-i", f"{made.image}@@{boot.offset}"]
@@ -196,7 +157,7 @@ def _make_boot(base: Base, made: Foundation) -> None:
             proc.run(["mmd", *target, *(f"{inside}{name}" for name in folders)], env=env)
         if names:
             sources = [str(Path(current, name)) for name in sorted(names)]
-            proc.run(["mcopy", "-Q", *target, *sources, inside], env=env, timeout_s=_PATIENCE_S)
+            proc.run(["mcopy", "-Q", *target, *sources, inside], env=env, timeout_s=_TIMEOUT_S)
 
 
 def _write_sparse(handle: int, data: bytes, offset: int) -> None:
