@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
-.PHONY: help demo test test-cards bench docs setup setup-dev transcripts lock clean
+.PHONY: help demo test test-cards test-mpich bench docs setup setup-dev transcripts lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -14,6 +14,11 @@ test: setup-dev ## Set up, then lint, types and every test that needs no emulato
 test-cards: setup-dev ## Make real base systems for the boards and hold their cards against the programs that read them
 	@scripts/setup cards
 	@scripts/test-cards
+
+test-mpich: setup-dev ## Compile MPICH from its source for a board, make a base with it and run a program in it
+	@scripts/setup cards
+	@scripts/setup mpich
+	@scripts/test-cards -m mpich
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench

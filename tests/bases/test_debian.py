@@ -10,11 +10,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-import attrs
 import pytest
+
+from tests.bases.builder import Builder, make_builder, on_root, partitions
 
 pytestmark = [pytest.mark.bases, pytest.mark.timeout(3600)]
 
@@ -28,97 +28,17 @@ board = "pi-1b"
 [[workers]]
 name = "zero[1-2]"
 """
-_USER, _ID = "pibramble-builder", 64_123
-_FIRST_SUBID = 2_000_000
-
-
-@attrs.frozen
-class Builder:
-    """An ordinary user in a folder with a cluster file."""
-
-    folder: Path
-    prefix: tuple[str, ...]  # what makes a command run as that user
-    environment: dict[str, str]
-
-    def run(self, *argv: str, timeout_s: float = 3000) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.prefix, *argv],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-
-    def pibramble(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "pibramble", *words)
-
-    def card(self, node: str) -> Path:
-        image = self.folder / f"{node}.img"
-        done = self.pibramble("card", "export", node, str(image), "--force")
-        assert done.returncode == 0, done.stderr
-        return image
 
 
 @pytest.fixture(scope="session")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """Return who builds: whoever runs the tests, or a user who exists for them alone when that is root."""
-    folder = Path(os.environ.get("PIBRAMBLE_TEST_CACHE", "/var/tmp/pibramble-test-bases"))  # noqa: S108 (made 0700)
-    folder.mkdir(mode=0o755, exist_ok=True)
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    (home / "cluster.toml").write_text(CLUSTER)
-    names = {"PIBRAMBLE_STATE": "state", "PIBRAMBLE_CACHE": "cache", "HOME": "."}
-    environment = {**os.environ, **{name: str(home / place) for name, place in names.items()}}
-    prefix: tuple[str, ...] = ()
-    if os.getuid() == 0:
-        subprocess.run(["chown", "-R", f"{_ID}:{_ID}", str(home)], check=True)
-        prefix = _as_stranger(tmp_path_factory.mktemp("etc"))
-    return Builder(home, prefix, environment)
-
-
-def _as_stranger(etc: Path) -> tuple[str, ...]:
-    """Return words that run a command as a user whom a mount namespace alone knows: this machine stays as it is."""
-    lines = {
-        "passwd": f"{_USER}:x:{_ID}:{_ID}::/nonexistent:/bin/sh\n",
-        "group": f"{_USER}:x:{_ID}:\n",
-        "subuid": f"{_USER}:{_FIRST_SUBID}:65536\n",
-        "subgid": f"{_USER}:{_FIRST_SUBID}:65536\n",
-    }
-    mounts = []
-    for name, line in lines.items():
-        real = Path("/etc") / name
-        (etc / name).write_text((real.read_text() if real.exists() else "") + line)
-        real.touch()
-        mounts.append(f"mount --bind {etc / name} {real}")
-    script = "set -e; " + "; ".join(mounts) + '; exec "$@"'
-    drop = ("setpriv", f"--reuid={_ID}", f"--regid={_ID}", "--clear-groups", "--")
-    readable = subprocess.run([*drop, sys.executable, "-c", "import pibramble"], capture_output=True, check=False)
-    if readable.returncode != 0:
-        pytest.skip("an ordinary user cannot read this checkout or its Python")
-    return ("unshare", "--mount", "--", "sh", "-c", script, "sh", *drop)
-
-
-@pytest.fixture(scope="session")
-def built(builder: Builder) -> Builder:
+def built(stranger: tuple[str, ...]) -> Builder:
     """The cards of all nodes, made."""
+    builder = make_builder("home", CLUSTER, stranger)
     done = builder.pibramble("card", "build")
     if "Mirror sync in progress" in done.stderr and done.returncode != 0:
         pytest.skip(f"the mirror is half way between two days: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     return builder
-
-
-def partitions(image: Path) -> list[int]:
-    """Return where the boot and the root partition begin, in bytes."""
-    table = json.loads(subprocess.run(["sfdisk", "--json", image], capture_output=True, check=True).stdout)
-    return [part["start"] * 512 for part in table["partitiontable"]["partitions"]]
-
-
-def on_root(image: Path, command: str) -> str:
-    where = f"{image}?offset={partitions(image)[1]}"
-    return subprocess.run(["debugfs", "-R", command, where], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_second_build_makes_nothing(built: Builder) -> None:

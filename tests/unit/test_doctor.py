@@ -131,6 +131,7 @@ def test_the_set_up_installs_what_the_doctor_asks_for() -> None:
         "bench": ["debian-bench.txt"],
         "bases": ["debian-cards.txt"],
         "wiring": ["debian-wiring.txt"],
+        "mpich": ["debian-mpich.txt"],
     }.items():
         wanted = {p["package"] for p in needs["program"] if feature in p["features"]}
         assert wanted <= set().union(listed("debian.txt"), *map(listed, names)), feature

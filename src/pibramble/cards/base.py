@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,9 +18,9 @@ from pathlib import Path
 import attrs
 
 from pibramble import paths
-from pibramble.cards import archive, bootstrap, foreign, mirror, rootfs, shelf
+from pibramble.cards import archive, bootstrap, foreign, mirror, mpich, rootfs, shelf
 from pibramble.cards.archive import Archive
-from pibramble.cards.mirror import Source
+from pibramble.cards.mpich import Mpich, Source
 from pibramble.cards.recipe import BaseFile, Recipe
 from pibramble.catalog.model import Architecture
 from pibramble.errors import PibrambleError
@@ -46,6 +47,11 @@ class Base:
     seconds: float = 0.0  # that its making took
     stored_bytes: int = 0  # what it takes here
 
+    @property
+    def mpich(self) -> str:
+        """Return the version of its MPICH, without what Debian adds to it; empty if it has none."""
+        return upstream(self.packages.get("mpich", ""))
+
     def verify(self) -> None:
         """Read everything and compare it with what was made. Raises PibrambleError that names what is damaged."""
         manifest = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
@@ -53,6 +59,12 @@ class Base:
         if damaged:
             message = f"the base {self.key} is damaged: {', '.join(damaged)}"
             raise PibrambleError(message, hint=f"rm -r {self.folder}\nThe next `pibramble card build` makes it anew.")
+
+
+def upstream(version: str) -> str:
+    """Return the version that a package's authors gave it (deb-version(7)); Debian may have gone back: `+really`."""
+    bare = re.sub(r"-[^-]*$", "", version.rpartition(":")[2])
+    return re.sub(r"[+~](?:dfsg|ds|repack).*", "", bare.rpartition("+really")[2])
 
 
 def folder() -> Path:
@@ -89,10 +101,11 @@ def load(key: str) -> Base | None:
         return None
 
 
-def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "") -> Base:
+def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "", source: Source | None = None) -> Base:
     """Return the base of a recipe, made if need be: minutes, for another architecture than this machine's.
 
-    Raises MissingError, ArchiveError, BootstrapError, PibrambleError for a full disk.
+    `source` is where the recipe's own MPICH comes from. Raises MissingError, ArchiveError, BootstrapError, MpichError,
+    PibrambleError for a full disk.
     """
     if (found := load(recipe.key)) is not None:
         return found
@@ -100,8 +113,9 @@ def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "") -> B
     def build(scratch: Path) -> None:
         foreign.check(recipe.architecture.debian)
         bootstrap.check_user()
-        sources = mirror.sources(recipe.release, recipe.components, mirror_address, alias=recipe.alias)
-        _build(recipe, sources, scratch, progress)
+        places = mirror.sources(recipe.release, recipe.components, mirror_address, alias=recipe.alias)
+        own = mpich.ensure(source, recipe.architecture, progress) if source else None
+        _build(recipe, places, own, scratch, progress)
 
     return make(recipe.key, recipe.title, build, progress)
 
@@ -117,21 +131,27 @@ def make(key: str, title: str, build: Callable[[Path], None], progress: Progress
     return shelf.make(folder(), key, title, lambda: load(key), build_and_tidy, progress, _discard)
 
 
-def _build(recipe: Recipe, sources: tuple[Source, ...], scratch: Path, progress: Progress) -> None:
-    """Make a base of Debian in `scratch`."""
+def _build(
+    recipe: Recipe, sources: tuple[mirror.Source, ...], own: Mpich | None, scratch: Path, progress: Progress
+) -> None:
+    """Make a base of Debian in `scratch`, with an MPICH of our `own` where there is one."""
     began = time.monotonic()
     with progress.step(f"Asking {sources[0].uri}"):
         index = scratch / "apt"
         found = archive.ask(sources, recipe.architecture.debian, recipe.packages, index)
         shutil.rmtree(index)
+    if own:
+        mpich.check_fits(own, found.packages["libc6"])
     workshop = _workshop(scratch)
     _check_room(found, scratch, workshop)
     tar = bootstrap.bootstrap(recipe, found, scratch, workshop, progress)
     with progress.step(f"Making the root of {recipe.title}"):
         late = (*recipe.late_files, _sources_on_card(sources))
-        rootfs.make(tar, late, recipe.key, found.time_s, scratch)
+        archives = [tar, *([own.archive] if own else [])]
+        rootfs.make(archives, late, recipe.key, found.time_s, scratch)
+    packages = {**found.packages, **({"mpich": own.version} if own else {})}
     seconds = time.monotonic() - began
-    write_manifest(scratch, recipe.key, recipe.architecture, recipe.release, found.packages, found.remarks, seconds)
+    write_manifest(scratch, recipe.key, recipe.architecture, recipe.release, packages, found.remarks, seconds)
 
 
 def write_manifest(  # noqa: PLR0913, PLR0917 (the manifest's own fields)
@@ -157,7 +177,7 @@ def write_manifest(  # noqa: PLR0913, PLR0917 (the manifest's own fields)
     (scratch / _MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def _sources_on_card(sources: tuple[Source, ...]) -> BaseFile:
+def _sources_on_card(sources: tuple[mirror.Source, ...]) -> BaseFile:
     """Return apt's sources for the board: all of them, also those that could not be read today."""
     text = "\n".join(source.deb822(_KEYRING_ON_CARD) for source in sources)
     return BaseFile("/etc/apt/sources.list.d/debian.sources", text)

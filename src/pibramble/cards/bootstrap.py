@@ -9,7 +9,6 @@ import io
 import os
 import re
 import shlex
-import signal
 import subprocess
 import tarfile
 from collections import deque
@@ -17,17 +16,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pibramble import paths, proc
+from pibramble.cards import child
 from pibramble.cards.archive import Archive
 from pibramble.cards.recipe import BaseFile, Recipe
 from pibramble.errors import MissingError, PibrambleError
 from pibramble.progress import Progress, Step
 
-_STOP_S = 60  # mmdebstrap removes what it unpacked when it is told to stop
 _TAIL_LINES = 12
-# mmdebstrap's own process ignores signals and leaves it to its children to clean up: the whole group must be told, also
-# when we are killed and can tell nobody.
-_ON_TERM = """trap 'trap : TERM; kill -TERM 0; wait' TERM; "$@" & wait $!"""
-_ENDED_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", _ON_TERM, "sh")
 _SET_UP = re.compile(r"Setting up (?P<name>[^\s:]+)")
 _AT_HAND = re.compile(r"(?P<verb>Get:\d+|Unpacking|Processing triggers for|update-initramfs: Generating) (?P<what>\S+)")
 _TROUBLE = re.compile(r"^(?:E:|dpkg: error|Errors were|.*No space left on device)", re.MULTILINE)
@@ -89,7 +84,6 @@ def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, p
     pack(recipe.early_files, early, archive.time_s)
     sources.write_text("\n".join(source.deb822() for source in archive.sources), encoding="utf-8")
     argv = [
-        *_ENDED_WITH_US,
         # As root it mounts /proc and /sys of this machine into what it makes: where nobody else sees them, and where
         # they go with it, however it ends.
         *(("unshare", "--mount", "--propagation", "private", "--") if os.getuid() == 0 else ()),
@@ -102,15 +96,15 @@ def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, p
     ]
     # Times that are newer than the mirror's index are cut to it: the same packages give the same base.
     env = {**os.environ, "TMPDIR": str(workshop), "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(archive.time_s)}
-    with result.open("wb") as out, log.open("w", encoding="utf-8") as record:
-        child = proc.start(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env, process_group=0)
-        try:
-            with progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step:
-                lines = io.TextIOWrapper(child.stderr or io.BytesIO(), encoding="utf-8", errors="replace")
-                tail = _follow(lines, record, step)
-            code = child.wait()
-        finally:
-            _stop(child)
+    with (
+        result.open("wb") as out,
+        log.open("w", encoding="utf-8") as record,
+        child.running(argv, stdout=out, stderr=subprocess.PIPE, env=env) as working,
+        progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step,
+    ):
+        lines = io.TextIOWrapper(working.stderr or io.BytesIO(), encoding="utf-8", errors="replace")
+        tail = _follow(lines, record, step)
+        code = working.wait()
     if code != 0:
         raise BootstrapError(
             f"mmdebstrap could not make {recipe.title}",
@@ -155,15 +149,3 @@ def _follow(lines: Iterable[str], record: io.TextIOBase, step: Step) -> deque[st
         if _TROUBLE.match(line):
             tail.append(line.rstrip())
     return tail
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End mmdebstrap if it still runs: Ctrl-C, a full disk where its log goes."""
-    if child.poll() is not None:
-        return
-    os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()

@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 
+from pibramble.cards import mpich
+from pibramble.cards.mpich import Source
 from pibramble.catalog.model import Architecture
 from pibramble.errors import UsageError
 from pibramble.plan.model import NodePlan, Plan, Role
@@ -42,11 +44,13 @@ class Recipe:
     packages: tuple[str, ...]
     early_files: tuple[BaseFile, ...]  # there before packages are configured, since those read them
     late_files: tuple[BaseFile, ...]  # put in when all packages are there
+    mpich: str | None = None  # the key of one that is compiled from source; None: Debian's
 
     @property
     def key(self) -> str:
         """Return its name in the cache: what people read, and a digest of everything."""
-        facts = json.dumps([_FORMAT, attrs.asdict(self)], sort_keys=True)
+        said = attrs.asdict(self, filter=lambda _, value: value is not None)
+        facts = json.dumps([_FORMAT, said], sort_keys=True)
         digest = hashlib.sha256(facts.encode()).hexdigest()[:_KEY_DIGITS]
         return f"{self.release}-{self.architecture.debian}-{self.kind}-{digest}"
 
@@ -56,10 +60,11 @@ class Recipe:
         return f"Debian {self.release} {self.architecture.debian} {self.kind.replace('-', ' with ')}"
 
 
-def recipe_for(plan: Plan, node: NodePlan) -> Recipe:
+def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Recipe:
     """Return what the node's card is made from. Raises UsageError for a PC, which has no card.
 
-    The head always has a compiler; a worker only where the head's programs would not run on it.
+    The head always has a compiler; a worker only where the head's programs would not run on it. `source` is the
+    cluster's own MPICH, instead of Debian's.
     """
     if not node.board.firmware:
         raise UsageError(
@@ -70,14 +75,21 @@ def recipe_for(plan: Plan, node: NodePlan) -> Recipe:
     compiler = head or node.board.architecture is not plan.head.board.architecture
     kind = "head" if head else "worker-compiler" if compiler else "worker"
     lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else [])]
-    return debian(node.board.architecture, kind, lists)
+    own = mpich.key(source, node.board.architecture) if source else None
+    return debian(node.board.architecture, kind, lists, own)
 
 
-def debian(architecture: Architecture, kind: str, lists: Sequence[str]) -> Recipe:
-    """Return the recipe of Debian for one architecture, with the packages of the named lists of packages.toml."""
+def debian(architecture: Architecture, kind: str, lists: Sequence[str], own_mpich: str | None = None) -> Recipe:
+    """Return the recipe of Debian for one architecture, with the packages of the named lists of packages.toml.
+
+    `own_mpich` is the key of an MPICH that comes instead of Debian's.
+    """
     facts = _facts()
     kernel = facts["kernel"][architecture.debian]
     packages = {package for name in lists for package in facts["packages"][name]} | {kernel["package"]}
+    if own_mpich:
+        packages -= set(facts["mpich"]["packages"])
+    soft_float = architecture is Architecture.ARMV6 and "compiler" in lists
     return Recipe(
         architecture=architecture,
         release=facts["release"],
@@ -86,7 +98,8 @@ def debian(architecture: Architecture, kind: str, lists: Sequence[str]) -> Recip
         components=tuple(facts["components"]),
         packages=tuple(sorted(packages)),
         early_files=(*_initramfs(kernel["modules"]), _firmware(kernel["console"])),
-        late_files=_float_unit() if architecture is Architecture.ARMV6 and "compiler" in lists else (),
+        late_files=_float_unit() if soft_float and not own_mpich else (),  # our own mpicc knows by itself
+        mpich=own_mpich,
     )
 
 

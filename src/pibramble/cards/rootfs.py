@@ -1,6 +1,6 @@
-"""From a tar archive of a root file system to an ext4 image and the files of its boot partition, without mounting.
+"""From tar archives of a root file system to an ext4 image and the files of its boot partition, without mounting.
 
-Owners, modes, links and attributes are those of the archive. The same archive gives the same bytes.
+Owners, modes, links and attributes are those of the archives. The same archives give the same bytes.
 """
 
 from __future__ import annotations
@@ -63,14 +63,17 @@ class Parts:
     boot: Path  # a folder: what the boot partition holds
 
 
-def make(archive: Path, extra: Sequence[BaseFile], key: str, time_s: int, scratch: Path) -> Parts:
-    """Make the parts of a base in `scratch`, with the `extra` files put in. Raises RootError, CommandFailedError."""
+def make(archives: Sequence[Path], extra: Sequence[BaseFile], key: str, time_s: int, scratch: Path) -> Parts:
+    """Make the parts of a base in `scratch` from tar archives, each over the one before, and the `extra` files.
+
+    Raises RootError, CommandFailedError.
+    """
     tree = scratch / "tree"
     tree.mkdir()
     added = scratch / "late.tar"
     pack(extra, added, time_s)
     try:
-        for part in (archive, added):
+        for part in (*archives, added):
             # No device can be made without root, and none is needed: the kernel fills /dev.
             unpack = ["tar", "--extract", "--numeric-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*"]
             where = ["--exclude=./dev/*", "--directory", str(tree), "--file", str(part)]

@@ -148,3 +148,17 @@ def test_a_disk_with_too_little_room_is_told_before(tmp_path: Path) -> None:
     found = Archive((), {}, installed_bytes=10**16, time_s=0)
     with pytest.raises(PibrambleError, match="GB free; making this base takes"):
         base._check_room(found, tmp_path / "scratch", tmp_path / "workshop")  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [
+        ("4.2.1-1+b2", "4.2.1"),
+        ("4.3.0+really4.2.1-1", "4.2.1"),
+        ("1:4.0.2+dfsg-3", "4.0.2"),
+        ("4.2.3", "4.2.3"),
+        ("", ""),
+    ],
+)
+def test_a_packages_version_is_told_as_its_authors_count(package: str, version: str) -> None:
+    assert base.upstream(package) == version

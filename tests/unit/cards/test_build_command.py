@@ -75,7 +75,8 @@ def test_a_table_says_what_was_made(desk: Desk) -> None:
     done = desk.build("zero[1-2]")
     assert done.returncode == Exit.OK, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["BASE", "STATE", "PACKAGES", "STORED"]
+    assert lines[0].split() == ["BASE", "STATE", "PACKAGES", "MPICH", "STORED"]
+    assert " 4.2.1 " in lines[1]
     assert "there already" in lines[1]
     assert [line.split()[0] for line in lines[3:]] == ["NODE", "zero1", "zero2"]
 
@@ -93,6 +94,28 @@ def test_what_is_wrong_is_said(desk: Desk, words: tuple[str, ...], code: Exit, s
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_nodes_whose_mpichs_differ_get_no_cards(desk: Desk) -> None:
+    """The head's base is there, with an older MPICH; the worker's is found with a newer one."""
+    desk.write(CLUSTER.replace('"zero[1-3]"', '"two"\nboard = "pi-zero-2w"'))
+    plan = resolve(load.load(desk.folder / "cluster.toml").cluster)
+    key = recipe.recipe_for(plan, plan.workers[0]).key
+    base.make(key, "a toy", functools.partial(fill_base, key=key, mpich="4.3.0-1"), SilentProgress())
+    done = desk.build("two")
+    assert done.returncode == Exit.FAILED
+    assert "the version must be the same on all nodes" in done.stderr
+    assert "MPICH 4.2.1    head (over trixie-armel-head-" in done.stderr
+    assert "MPICH 4.3.0    two (over trixie-arm64-worker-compiler-" in done.stderr
+    assert not list((desk.folder / "state").rglob("*.delta"))
+
+
+def test_an_mpich_of_ones_own_that_is_not_there_is_told_with_its_line(desk: Desk) -> None:
+    desk.write('[mpi]\nsource = "mpich-4.2.3.tar.gz"\n\n' + CLUSTER)
+    done = desk.build("zero1")
+    assert done.returncode == Exit.FAILED
+    assert "cluster.toml:2:10: " in done.stderr
+    assert "mpich-4.2.3.tar.gz cannot be read: No such file" in done.stderr
 
 
 def test_a_pc_has_no_card(desk: Desk) -> None:

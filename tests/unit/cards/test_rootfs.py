@@ -53,7 +53,7 @@ def archive(tmp_path: Path) -> Path:
 
 def make(archive: Path, scratch: Path) -> rootfs.Parts:
     scratch.mkdir()
-    return rootfs.make(archive, [BaseFile("/usr/local/bin/hello", "#!/bin/sh\n", 0o755)], "a-key", TIME_S, scratch)
+    return rootfs.make([archive], [BaseFile("/usr/local/bin/hello", "#!/bin/sh\n", 0o755)], "a-key", TIME_S, scratch)
 
 
 def test_owners_modes_links_and_attributes_are_the_archives(archive: Path, tmp_path: Path) -> None:

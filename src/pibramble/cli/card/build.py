@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pibramble.cards.base import Base
     from pibramble.cards.build import Built
+    from pibramble.cards.mpich import Source
     from pibramble.plan.model import NodePlan
 
 
@@ -29,13 +30,14 @@ def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_
     A base system is made from Debian's packages once for all boards of a kind, in some minutes, and kept in the cache
     folder (PIBRAMBLE_CACHE). A card is then what differs, made in a moment. Nothing here needs root.
     """
-    from pibramble.cards import base, recipe
+    from pibramble.cards import alike, base, recipe
     from pibramble.cards.build import Builder
 
     chosen = _chosen(context, nodes)
     for remark in dict.fromkeys(remark for node in chosen for remark in recipe.remarks(node)):
         click.echo(f"pibramble: {remark}", err=True)
-    recipes = {node.name: recipe.recipe_for(context.plan, node) for node in chosen}
+    source = _mpich(context)
+    recipes = {node.name: recipe.recipe_for(context.plan, node, source) for node in chosen}
     reused = {wanted.key for wanted in recipes.values() if base.load(wanted.key) is not None}
     # The keys are made first: whoever cannot have them learns so before the minutes that a base takes.
     builder = Builder(context.plan, context.keyring, store(context))
@@ -44,7 +46,8 @@ def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_
     def base_of(node: NodePlan) -> base.Base:
         wanted = recipes[node.name]
         if wanted.key not in bases:
-            bases[wanted.key] = base.ensure(wanted, context.progress, mirror_address=mirror)
+            bases[wanted.key] = base.ensure(wanted, context.progress, mirror_address=mirror, source=source)
+            alike.check(_with_bases(context, source))
         return bases[wanted.key]
 
     built = builder.build(chosen, base_of, context.progress, anew=anew)
@@ -55,6 +58,24 @@ def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_
         for remark in made.remarks:
             click.echo(f"pibramble: {made.key}: {remark}", err=True)
     _show(built, list(bases.values()), reused)
+
+
+def _mpich(context: Context) -> Source | None:
+    """Return the MPICH that the cluster file names instead of Debian's."""
+    from pibramble.cards import mpich
+
+    file = context.cluster_file
+    named = file.cluster.mpi.source
+    return mpich.read(file.path.parent / named, file.locate("mpi", "source")) if named else None
+
+
+def _with_bases(context: Context, source: Source | None) -> dict[str, Base]:
+    """Return the bases of all nodes that have one in the cache, not only of those that are built now."""
+    from pibramble.cards import base, recipe
+
+    cards = [node for node in context.plan.nodes if node.board.firmware]
+    keys = {node.name: recipe.recipe_for(context.plan, node, source).key for node in cards}
+    return {name: found for name, key in keys.items() if (found := base.load(key)) is not None}
 
 
 def _chosen(context: Context, nodes: str | None) -> list[NodePlan]:
@@ -71,11 +92,12 @@ def _show(built: Sequence[Built], bases: Sequence[Base], reused: set[str]) -> No
             made.key,
             "there already" if made.key in reused else f"made in {_duration(made.seconds)}",
             f"{len(made.packages)}",
+            made.mpich or "-",
             megabytes(made.stored_bytes),
         )
         for made in bases
     ]
-    show_table(("BASE", "STATE", "PACKAGES", "STORED"), rows)
+    show_table(("BASE", "STATE", "PACKAGES", "MPICH", "STORED"), rows)
     click.echo()
     show_table(
         ("NODE", "CARD", "SIZE", "STORED", "BASE"),

@@ -1,0 +1,25 @@
+"""Whether the nodes of one cluster will understand each other, said before their cards are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pibramble.cards.base import Base
+from pibramble.errors import PibrambleError
+from pibramble.operate.nodeset import fold
+
+
+def check(bases: Mapping[str, Base]) -> None:
+    """Raise PibrambleError where the bases, by node, have different MPICHs: `pibramble run` would refuse to start."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for node, base in bases.items():
+        kinds.setdefault((base.mpich, base.key), []).append(node)
+    if len({version for version, _ in kinds if version}) <= 1:
+        return
+    table = [f"MPICH {version:8} {fold(nodes)} (over {key})" for (version, key), nodes in sorted(kinds.items())]
+    folder = next(iter(bases.values())).folder.parent
+    cure = f"remove the older base, as with `rm -r {folder}/KEY`; the next `pibramble card build` makes it anew"
+    raise PibrambleError(
+        "the cards' MPICHs could not talk to each other: the version must be the same on all nodes",
+        hint="\n".join([*table, cure]),
+    )
