@@ -24,19 +24,22 @@ _TIMEOUT_S = 300
 
 @attrs.frozen
 class Measured:
-    """All runs of one contender, in seconds."""
+    """All runs of one contender: seconds, unless the unit says otherwise."""
 
     name: str
-    runs_s: tuple[float, ...]
+    runs: tuple[float, ...]
+    unit: str = "s"
 
     @property
-    def median_s(self) -> float:
+    def median(self) -> float:
         """Return the middle of the runs."""
-        return statistics.median(self.runs_s)
+        return statistics.median(self.runs)
 
     def __str__(self) -> str:
         """Return the median and the spread."""
-        return f"{self.median_s:.3f} s ({min(self.runs_s):.3f}-{max(self.runs_s):.3f})"
+        if self.unit != "s":
+            return f"{self.median:.3g} {self.unit}"
+        return f"{self.median:.3f} s ({min(self.runs):.3f}-{max(self.runs):.3f})"
 
 
 @attrs.frozen
@@ -47,27 +50,27 @@ class Row:
     ours: Measured
     rival: Measured | None = None
     goal_ratio: float | None = None
-    goal_s: float | None = None
+    goal_most: float | None = None  # in ours' unit
 
     @property
     def ratio(self) -> float | None:
         """Return ours / rival's."""
-        return self.ours.median_s / self.rival.median_s if self.rival else None
+        return self.ours.median / self.rival.median if self.rival else None
 
     @property
     def goal(self) -> str:
         """Return the goal as text."""
         if self.goal_ratio is not None:
             return f"<= {self.goal_ratio:g} x"
-        return f"<= {self.goal_s:g} s" if self.goal_s is not None else ""
+        return f"<= {self.goal_most:g} {self.ours.unit}" if self.goal_most is not None else ""
 
     @property
     def verdict(self) -> str:
         """Say whether the goal is met; nothing where there is none."""
         if self.goal_ratio is not None and self.ratio is not None:
             return "met" if self.ratio <= self.goal_ratio else "MISSED"
-        if self.goal_s is not None:
-            return "met" if self.ours.median_s <= self.goal_s else "MISSED"
+        if self.goal_most is not None:
+            return "met" if self.ours.median <= self.goal_most else "MISSED"
         return ""
 
 

@@ -46,7 +46,7 @@ def measure() -> list[Row]:
     what = f"same command on {_NODES} nodes"
     rows = []
     for goal, names in {0.1: ("clush", "pdsh"), 0.8: ("clush, opened", "pdsh, opened")}.items():
-        rivals = sorted((taken[name] for name in names), key=lambda one: one.median_s)
+        rivals = sorted((taken[name] for name in names), key=lambda one: one.median)
         rows.append(Row(what, taken["pibramble exec"], rivals[0], goal))
         rows.append(Row(what, taken["pibramble exec"], rivals[1]))
     return rows
