@@ -10,6 +10,7 @@ block says more about it:
     <!-- lab -->               it brings a lab up, so it runs where the lab tests run
     <!-- lab, exit 2 -->       and its last command ends with this exit code (or `exit 2` alone)
     <!-- demo -->              the output of `make demo`
+    <!-- bases -->             it needs base systems: it runs where PIBRAMBLE_CACHE names a folder that has them
     <!-- not run: REASON -->   for what a test cannot do, like cloning this repository
 """
 
@@ -28,7 +29,7 @@ import attrs
 
 REPO = Path(__file__).resolve().parents[1]
 _FENCE = re.compile(r"^(?:<!-- (?P<mark>[^>]*?) -->\n\n?)?```console\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"(?P<lab>lab)?(?:, )?(?:exit (?P<code>\d+))?|demo|not run: .+")
+_MARK = re.compile(r"(?P<lab>lab)?(?:, )?(?:exit (?P<code>\d+))?|demo|bases|not run: .+")
 _TIMEOUT_S = 100
 LEFT_OUT = "..."
 
@@ -55,6 +56,8 @@ class Block:
     @property
     def runs(self) -> bool:
         """Say whether its commands can be run."""
+        if self.mark == "bases":
+            return "PIBRAMBLE_CACHE" in os.environ
         return not self.mark.startswith("not run")
 
     @property

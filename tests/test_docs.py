@@ -19,10 +19,11 @@ def with_marks(page: Path) -> object:
 
 
 def skeleton(line: str) -> str:
-    """Return the line without what differs from run to run: addresses, jobs, numbers, padding, rules of tables."""
+    """Return the line without what differs from run to run: addresses, jobs, keys, numbers, padding, rules of tables."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     line = re.sub(r"\bid [0-9a-f]{8}\b", "id ID", line)
     line = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{5}\b", "JOB", line)
+    line = re.sub(r"\b(trixie-[a-z0-9-]+)-[0-9a-f]{12}\b", r"\1-KEY", line)
     line = re.sub(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b", "MAC", line)
     line = re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", line)
     return " ".join(re.sub(r"[─━-]{3,}", "---", line).split())

@@ -89,3 +89,16 @@ def partitions(image: Path) -> list[int]:
 def on_root(image: Path, command: str) -> str:
     where = f"{image}?offset={partitions(image)[1]}"
     return subprocess.run(["debugfs", "-R", command, where], capture_output=True, text=True, check=True).stdout
+
+
+def check_file_systems(image: Path, scratch: Path) -> None:
+    """Let the file systems' own programs look at both partitions."""
+    boot, root = partitions(image)
+    for argv, start, count in ((["e2fsck", "-fn"], root, None), (["fsck.fat", "-n"], boot, root - boot)):
+        part = scratch / "part"
+        size = [] if count is None else [f"count={count}"]
+        cut = ["dd", f"if={image}", f"of={part}", "bs=1M", "conv=sparse", "iflag=skip_bytes,count_bytes"]
+        subprocess.run([*cut, f"skip={start}", *size], check=True, capture_output=True)
+        done = subprocess.run([*argv, str(part)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        part.unlink()
