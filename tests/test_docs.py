@@ -19,7 +19,7 @@ def with_marks(page: Path) -> object:
 
 
 def skeleton(line: str) -> str:
-    """Return the line without what differs from run to run: addresses, jobs, keys, numbers, padding, rules of tables."""
+    """Return the line without what differs from run to run: addresses, keys, jobs, numbers, padding, rules."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     line = re.sub(r"\bid [0-9a-f]{8}\b", "id ID", line)
     line = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{5}\b", "JOB", line)
