@@ -80,7 +80,8 @@ class TerminalProgress:
         counter = progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn()
         columns = [progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=24)]
         columns += [counter] if total is not None else []
-        columns += [progress.TransferSpeedColumn(), progress.TimeRemainingColumn()] if unit == "B" else []
+        left = [progress.TransferSpeedColumn(), progress.TimeRemainingColumn(), progress.TextColumn("left,")]
+        columns += left if unit == "B" else []
         columns += [progress.TimeElapsedColumn(), progress.TextColumn("[dim]{task.fields[note]}")]
         with progress.Progress(*columns, console=Console(stderr=True)) as bars:
             task = bars.add_task(title, total=total, note="")
