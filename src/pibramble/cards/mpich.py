@@ -35,6 +35,9 @@ _FORMAT = 1  # raise it when the same source would be compiled in another way
 _KEY_DIGITS = 12
 _UNPACK_TIMEOUT_S = 600
 _TAIL_LINES = 12
+# In a mount namespace the scratch folder has this name, on every machine: MPICH's programs know where they were made.
+_HERE = "/mnt"
+_ENTER = f'mount --bind "$1" {_HERE} && cd {_HERE}/work && shift && exec "$@"'
 _FOLDERS = ("bin", "include", "lib")  # of what is installed; manuals stay out
 _LEFT_OUT = ("*.la", "*.a")
 _IS_MPICH = re.compile(r"^PACKAGE_TARNAME='mpich'$", re.MULTILINE)
@@ -159,12 +162,12 @@ def _build(source: Source, architecture: Architecture, scratch: Path, progress: 
     with progress.step(f"Unpacking {source.path.name}"):
         version, time_s = _unpack(source, tree)
     work.mkdir()
-    maker = _Maker(work, scratch / shelf.LOG, f"MPICH {version} could not be compiled for {architecture.debian}")
+    maker = _Maker(scratch, scratch / shelf.LOG, f"MPICH {version} could not be compiled for {architecture.debian}")
     with progress.step(f"Configuring MPICH {version} for {architecture.debian}") as step:
-        maker.run([str(tree / "configure"), *_arguments(way, tree)], _CHECKING, step)
+        maker.run(["../source/configure", *_arguments(way)], _CHECKING, step)
     with progress.step(f"Compiling MPICH {version} for {architecture.debian}") as step:
         maker.run(["make", "V=0", f"--jobs={os.cpu_count() or 1}"], _COMPILING, step)
-        maker.run(["make", "V=0", "install-strip", f"DESTDIR={result}"], _COMPILING, step)
+        maker.run(["make", "V=0", "install-strip", f"DESTDIR={_HERE}/installed"], _COMPILING, step)
     home = result / way.prefix.lstrip("/")
     _compile_with_the_boards_own(home, way)
     archive = scratch / "root.tar"
@@ -201,29 +204,31 @@ def _unpack(source: Source, tree: Path) -> tuple[str, int]:
     return version[1], int(configure.stat().st_mtime)
 
 
-def _arguments(way: _Way, tree: Path) -> list[str]:
-    """Return the arguments of MPICH's configure. MPICHLIB_ is for the library, WRAPPER_ for what mpicc compiles."""
-    own = f"{way.flags} {way.large} -ffile-prefix-map={tree}=mpich".strip()
+def _arguments(way: _Way) -> list[str]:
+    """Return the arguments of MPICH's configure (its README, "Compiler Flags"): for the library, then for mpicc."""
     words = [f"--host={way.host}", f"--prefix={way.prefix}", *way.options]
-    words += [f"MPICHLIB_{language}={own}" for language in ("CFLAGS", "CXXFLAGS")]
-    return [*words, *(f"WRAPPER_{language}={way.flags}" for language in ("CFLAGS", "CXXFLAGS") if way.flags)]
+    own = f"{way.flags} {way.large}".strip()
+    words += [f"MPICHLIB_{language}={own}" for language in ("CFLAGS", "CXXFLAGS") if own]
+    return [*words, *(f"MPICH_{name}={way.flags}" for name in ("MPICC_CFLAGS", "MPICXX_CXXFLAGS") if way.flags)]
 
 
 @attrs.frozen
 class _Maker:
     """Runs what a build consists of, in one folder, and keeps all that is said."""
 
-    work: Path
+    scratch: Path
     log: Path
     failure: str  # what is said when something fails
 
     def run(self, argv: Sequence[str], interesting: re.Pattern[str], step: Step) -> None:
         """Run one program to its end. Raises MpichError with the last of what it said."""
         # Nothing of this user's: flags and compilers from the environment would end up on every card.
-        env = {"PATH": proc.system_path(), "HOME": str(self.work), "LC_ALL": "C.UTF-8", "TMPDIR": str(self.work)}
+        env = {"PATH": proc.system_path(), "HOME": f"{_HERE}/work", "LC_ALL": "C.UTF-8"}
+        namespaces = ["--mount", "--propagation", "private", *(["--user", "--map-root-user"] if os.getuid() else [])]
+        enter = ["unshare", *namespaces, "--", "sh", "-c", _ENTER, "sh", str(self.scratch), *argv]
         with (
             self.log.open("a", encoding="utf-8") as record,
-            child.running(argv, cwd=self.work, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as working,
+            child.running(enter, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as working,
         ):
             lines = io.TextIOWrapper(working.stdout or io.BytesIO(), encoding="utf-8", errors="replace")
             tail = _follow(lines, record, interesting, step)
@@ -233,7 +238,7 @@ class _Maker:
 
     def _last(self, tail: Iterable[str]) -> list[str]:
         """Return the last words, and of configure's own log why a try failed."""
-        text = self.work / "config.log"
+        text = self.scratch / "work" / "config.log"
         tried = text.read_text(encoding="utf-8", errors="replace").splitlines() if text.exists() else []
         why = [line for line in tried if re.search(r"(?:error|fatal error|undefined reference|cannot find)", line)]
         return [*tail, *(["and in config.log:", *why[-3:]] if why else [])]

@@ -34,9 +34,11 @@ for word; do
         --prefix=*) prefix=${word#*=} ;;
     esac
 done
-source=${0%/*}
+source=$(cd ${0%/*} && pwd)
 echo "checking for $host-gcc... $host-gcc"
 [ -z "$CC$CFLAGS" ] || exit 77
+flags=
+for word; do case $word in MPICH_MPICC_CFLAGS=*) flags=${word#*=} ;; esac; done
 cat >Makefile <<END
 at = \\$(DESTDIR)$prefix
 all:
@@ -46,12 +48,12 @@ install-strip:
 	cp libmpi.so.12 \\$(at)/lib; ln -s libmpi.so.12 \\$(at)/lib/libmpi.so
 	touch \\$(at)/lib/libmpi.la \\$(at)/share/man/x
 	touch \\$(at)/lib/pkgconfig/mpich.pc; cp $source/mpi.h \\$(at)/include
-	printf '#!/bin/sh\\\\nCC="$host-gcc"\\\\n' >\\$(at)/bin/mpicc; chmod 700 \\$(at)/bin/mpicc
+	printf '#!/bin/sh\\\\nCC="$host-gcc"\\\\nflags="$flags"\\\\n' >\\$(at)/bin/mpicc; chmod 700 \\$(at)/bin/mpicc
 END
 """
 FILES = {
     "configure": CONFIGURE,
-    "mpi.c": '#include <stdio.h>\nint MPI_Init(void) { return puts("hello"); }\n',
+    "mpi.c": "#include <stdio.h>\nint MPI_Init(void) { return puts(__FILE__); }\n",
     "mpi.h": "\n",
 }
 
@@ -103,7 +105,8 @@ def test_what_belongs_on_a_card_is_packed_and_is_roots(toy: Source) -> None:
         entries = {entry.name: entry for entry in tar}
         mpicc = tar.extractfile("./usr/local/bin/mpicc")
         assert mpicc is not None
-        assert mpicc.read() == b'#!/bin/sh\nCC="gcc"\n'  # as the compiler is called on a board
+        # The compiler has the board's name for it, and is told of the float unit.
+        assert mpicc.read() == b'#!/bin/sh\nCC="gcc"\nflags="-march=armv6 -mfpu=vfp -mfloat-abi=softfp"\n'
     assert set(entries) == {
         "./usr/local/bin/mpicc",
         "./usr/local/include/mpi.h",
@@ -124,9 +127,13 @@ def test_it_is_compiled_once(toy: Source) -> None:
     assert leftovers() == []
 
 
-def test_the_same_tarball_gives_the_same_bytes(toy: Source) -> None:
+def test_the_same_tarball_gives_the_same_bytes_in_any_folder(
+    toy: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of what knows where it was made, as MPICH's programs do."""
     first = ensure(toy).archive.read_bytes()
-    shutil.rmtree(mpich.folder())
+    assert b"/mnt/source/mpi.c" in first
+    monkeypatch.setenv("PIBRAMBLE_CACHE", str(tmp_path / "another, with a longer name"))
     assert ensure(toy).archive.read_bytes() == first
 
 
