@@ -120,7 +120,7 @@ def test_debians_own_is_not_there(built: Builder) -> None:
 def test_two_ranks_compute_pi(root: Path) -> None:
     example = (Path(__file__).parents[2] / "examples" / "cpi.c").read_text()
     (root / "tmp" / "cpi.c").write_text(example)
-    said = in_root(root, "cd /tmp && mpicc -O2 -o cpi cpi.c -lm && mpiexec -launcher fork -hosts localhost -n 2 ./cpi")
+    said = in_root(root, "cd /tmp && mpicc -O2 -o cpi cpi.c -lm && mpiexec -launcher fork -hosts localhost -n 2 ./cpi 1000000")
     assert "3.14159" in said
 
 
