@@ -66,13 +66,11 @@ def as_stranger(etc: Path) -> tuple[str, ...]:
         "subuid": f"{_USER}:{_FIRST_SUBID}:65536\n",
         "subgid": f"{_USER}:{_FIRST_SUBID}:65536\n",
     }
-    mounts = []
     for name, line in lines.items():
         real = Path("/etc") / name
         (etc / name).write_text((real.read_text() if real.exists() else "") + line)
-        real.touch()
-        mounts.append(f"mount --bind {etc / name} {real}")
-    script = "set -e; " + "; ".join(mounts) + '; exec "$@"'
+    # A copy of the whole folder: a mount over one file is gone when somebody replaces that file, as useradd does.
+    script = f'set -e; mount -t tmpfs none /mnt; cp -a /etc/. /mnt; cp {etc}/* /mnt; mount --move /mnt /etc; exec "$@"'
     drop = ("setpriv", f"--reuid={_ID}", f"--regid={_ID}", "--clear-groups", "--")
     readable = subprocess.run([*drop, sys.executable, "-c", "import pibramble"], capture_output=True, check=False)
     if readable.returncode != 0:

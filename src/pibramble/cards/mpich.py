@@ -31,7 +31,7 @@ from pibramble.catalog.model import Architecture
 from pibramble.errors import Location, MissingError, PibrambleError
 from pibramble.progress import Progress, Step
 
-_FORMAT = 1  # raise it when the same source would be compiled in another way
+_FORMAT = 2  # raise it when the same source would be compiled in another way
 _KEY_DIGITS = 12
 _UNPACK_TIMEOUT_S = 600
 _TAIL_LINES = 12
@@ -207,6 +207,8 @@ def _unpack(source: Source, tree: Path) -> tuple[str, int]:
 def _arguments(way: _Way) -> list[str]:
     """Return the arguments of MPICH's configure (its README, "Compiler Flags"): for the library, then for mpicc."""
     words = [f"--host={way.host}", f"--prefix={way.prefix}", *way.options]
+    # By itself libtool leaves /usr/local/lib out where this machine's loader looks there; the card's has no list of it.
+    words.append(f"LDFLAGS=-Wl,-rpath,{way.prefix}/lib")
     own = f"{way.flags} {way.large}".strip()
     words += [f"MPICHLIB_{language}={own}" for language in ("CFLAGS", "CXXFLAGS") if own]
     return [*words, *(f"MPICH_{name}={way.flags}" for name in ("MPICC_CFLAGS", "MPICXX_CXXFLAGS") if way.flags)]
