@@ -68,6 +68,7 @@ def test_every_key_is_there_with_its_help() -> None:
     tables = {
         "cluster": sections["cluster"],
         "head": sections["head"],
+        "mpi": sections["mpi"],
         "lab": sections["lab"],
         "workers": sections["workers"]["items"],
         "nodes": sections["nodes"]["additionalProperties"],
