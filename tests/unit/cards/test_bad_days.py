@@ -35,12 +35,13 @@ def with_small_disk(desk: Desk, place: Path, size: str, script: str) -> subproce
 
 @needs_mounts
 def test_a_disk_that_is_full_while_cards_are_made_keeps_those_that_were_ready(desk: Desk) -> None:  # noqa: F811
-    """Keys and some cards fit, the rest does not: what is there is whole."""
+    """Keys and one card fit, then something else takes the room: what is there is whole."""
     script = (
+        '"$1" -m pibramble card build zero1 && head -c 30M /dev/zero >state/else; '
         '"$1" -m pibramble card build; echo "ended $?"; ls -A state/xmas/cards; '
         '"$1" -m pibramble card list; ls -A cache/*/.making* 2>/dev/null'
     )
-    done = with_small_disk(desk, desk.folder / "state", "700k", script)
+    done = with_small_disk(desk, desk.folder / "state", "20m", script)
     assert f"the disk that holds {desk.folder}/state/xmas/cards is full" in done.stderr
     assert "ended 1" in done.stdout
     lines = done.stdout.splitlines()
