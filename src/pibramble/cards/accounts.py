@@ -37,10 +37,11 @@ def ids(passwd: str) -> dict[str, Ids]:
     return {name: Ids(int(uid), int(gid)) for name, _, uid, gid, *_ in fields}
 
 
-def apply(config: str, texts: Mapping[str, str]) -> dict[str, str]:
+def apply(config: str, texts: Mapping[str, str], *, adopt: bool = False) -> dict[str, str]:
     """Return the account files with what `config` asks for; what is there is kept. Raises AccountError.
 
-    `texts` are the files of FILES that the base has, by path; gshadow may be missing.
+    `texts` are the files of FILES that the base has, by path; gshadow may be missing. With `adopt` an account that has
+    a number we need becomes ours, as userconf-pi renames the first user of Raspberry Pi OS: its groups stay.
     """
     files = {path: text.splitlines() for path, text in texts.items()}
     for missing in {PASSWD, GROUP, SHADOW} - set(files):
@@ -51,6 +52,8 @@ def apply(config: str, texts: Mapping[str, str]) -> dict[str, str]:
             case []:
                 continue
             case ["u", name, number, comment, home, shell]:
+                if adopt:
+                    _adopt(files, name, number, (comment, home, shell))
                 _add_user(files, name, int(number), (comment, home, shell))
             case ["m", user, group]:
                 _add_member(files, user, group)
@@ -74,6 +77,34 @@ def _add_user(files: dict[str, list[str]], name: str, number: int, rest: tuple[s
     gid: int = int(group[2]) if group else _add_group(files, name, number)
     files[PASSWD].append(f"{name}:x:{number}:{gid}:{comment}:{home}:{shell}")
     files[SHADOW].append(f"{name}:!*:::::::")
+
+
+def _adopt(files: dict[str, list[str]], name: str, number: str, rest: tuple[str, str, str]) -> None:
+    """Give the account of that number its new name, home and shell (Raspberry Pi OS trixie gives it none)."""
+    users = _by_name(files[PASSWD])
+    old = next((other for other, fields in users.items() if fields[2] == number), None)
+    if old is None or (name in users and name != old):
+        return
+    comment, home, shell = rest
+    files[PASSWD] = [
+        ":".join([name, *line.split(":")[1:4], comment, home, shell]) if line.startswith(f"{old}:") else line
+        for line in files[PASSWD]
+    ]
+    files[SHADOW] = [_renamed(line, old, name) for line in files[SHADOW]]
+    free = name not in _by_name(files[GROUP])
+    for path in (GROUP, GSHADOW):
+        if path in files:
+            lines = [_renamed(line, old, name) if free else line for line in files[path]]
+            files[path] = [_with_other_member(line, old, name) for line in lines]
+
+
+def _renamed(line: str, old: str, new: str) -> str:
+    return f"{new}:{line.removeprefix(f'{old}:')}" if line.startswith(f"{old}:") else line
+
+
+def _with_other_member(line: str, old: str, new: str) -> str:
+    *fields, members = line.split(":")
+    return ":".join([*fields, ",".join(new if member == old else member for member in members.split(","))])
 
 
 def _add_group(files: dict[str, list[str]], name: str, number: int | None = None) -> int:

@@ -94,7 +94,7 @@ class _Apt:
             "APT::Sandbox::User": "",  # root's apt would go on as a user who may not read our folder
         }
         lines = [f'{name} "{value}";\n' for name, value in settings.items()]
-        lines += [f'APT::Architectures {{ "{self.architecture}"; }};\n', *_proxies()]
+        lines += [f'APT::Architectures {{ "{self.architecture}"; }};\n', *(f"{line}\n" for line in proxies())]
         (self.folder / "apt.conf").write_text("".join(lines), encoding="utf-8")
 
     def update(self, sources: Sequence[Source]) -> str | None:
@@ -159,10 +159,10 @@ def _seconds(date: str) -> int:
     return int(moment.timestamp())
 
 
-def _proxies() -> list[str]:
+def proxies() -> list[str]:
     """Return this machine's own way through a proxy, which apt would read from the configuration we leave out."""
     said = proc.run(["apt-config", "dump"], check=False).stdout
-    return [f"{line}\n" for line in said.splitlines() if re.match(r"Acquire::https?::Proxy", line)]
+    return [line for line in said.splitlines() if re.match(r"Acquire::https?::Proxy", line)]
 
 
 def _unusable(source: Source, problem: str) -> ArchiveError:

@@ -16,7 +16,7 @@ import attrs
 
 from pibramble import __version__
 from pibramble.cards import accounts, delta, ext4, foundation, layout
-from pibramble.cards.content import BOOT_FOLDER, Content, of_card
+from pibramble.cards.content import Content, of_card
 from pibramble.cards.debugfs import Found
 from pibramble.cards.ext4 import Put, PutFile, PutLink, Workbench
 from pibramble.cards.fat import FatVolume
@@ -124,8 +124,10 @@ class Assembler:
 
 def _look(base: Base, contents: Sequence[Content]) -> _Ground:
     """See what the base holds in all places that these cards change: two runs of debugfs, however many cards."""
-    changed = {entry.path for content in contents for entry in content.entries.entries if not _in_boot(entry.path)}
-    edited = {edit.path for content in contents for edit in content.entries.edits if not _in_boot(edit.path)}
+    changed = {
+        entry.path for content in contents for entry in content.entries.entries if not content.in_boot(entry.path)
+    }
+    edited = {edit.path for content in contents for edit in content.entries.edits if not content.in_boot(edit.path)}
     found = ext4.look(base.root, [*changed, *accounts.FILES])
     read = [path for path in sorted({*edited, *accounts.FILES}) if path in found]
     if link := next((path for path in read if found[path].kind != "regular"), None):
@@ -158,19 +160,14 @@ def _changed(written: Mapping[int, bytes], image: RawImage) -> Iterator[tuple[in
                 yield offset + at, data[at : at + _BLOCK_BYTES]
 
 
-def _in_boot(path: str) -> bool:
-    return path.startswith(f"{BOOT_FOLDER}/")
-
-
 def _boot_files(content: Content, volume: FatVolume) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the boot partition, edits done."""
     for file in content.entries.files:
-        if _in_boot(file.path):
-            yield file.path.removeprefix(BOOT_FOLDER), _encoded(file.content)
+        if path := content.in_boot(file.path):
+            yield path, _encoded(file.content)
     texts: dict[str, str] = {}
     for edit in content.entries.edits:
-        if _in_boot(edit.path):
-            path = edit.path.removeprefix(BOOT_FOLDER)
+        if path := content.in_boot(edit.path):
             if path not in texts:
                 texts[path] = (volume.content(path) or b"").decode(errors="surrogateescape")
             texts[path] = edit.apply(texts[path])
@@ -182,13 +179,13 @@ def _puts(content: Content, ground: _Ground) -> Iterator[Put]:
     """Yield what goes into the root file system, accounts made and edits done."""
     config = next((file.content for file in content.entries.files if file.path == _SYSUSERS), "")
     present = {path: ground.texts[path] for path in accounts.FILES if path in ground.texts}
-    texts = {**ground.texts, **accounts.apply(config, present)}
+    texts = {**ground.texts, **accounts.apply(config, present, adopt=content.system.has_first_user)}
     for edit in content.entries.edits:
-        if not _in_boot(edit.path):
+        if not content.in_boot(edit.path):
             texts[edit.path] = edit.apply(_text(texts, edit))
     owners = accounts.ids(texts[accounts.PASSWD])
     for file in content.entries.files:
-        if not _in_boot(file.path):
+        if not content.in_boot(file.path):
             owner = _owner(owners, file)
             yield PutFile(file.path, _encoded(file.content), file.mode, owner.uid, owner.gid)
     for path, text in texts.items():

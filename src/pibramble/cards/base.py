@@ -19,7 +19,6 @@ import attrs
 
 from pibramble import paths
 from pibramble.cards import archive, bootstrap, foreign, mirror, mpich, rootfs, shelf
-from pibramble.cards.archive import Archive
 from pibramble.cards.mpich import Mpich, Source
 from pibramble.cards.recipe import BaseFile, Recipe
 from pibramble.catalog.model import Architecture
@@ -142,9 +141,9 @@ def _build(
         shutil.rmtree(index)
     if own:
         mpich.check_fits(own, found.packages["libc6"])
-    workshop = _workshop(scratch)
-    _check_room(found, scratch, workshop)
-    tar = bootstrap.bootstrap(recipe, found, scratch, workshop, progress)
+    room = workshop(scratch)
+    check_room(found.installed_bytes, scratch, room)
+    tar = bootstrap.bootstrap(recipe, found, scratch, room, progress)
     with progress.step(f"Making the root of {recipe.title}"):
         late = (*recipe.late_files, _sources_on_card(sources))
         archives = [tar, *([own.archive] if own else [])]
@@ -183,8 +182,8 @@ def _sources_on_card(sources: tuple[mirror.Source, ...]) -> BaseFile:
     return BaseFile("/etc/apt/sources.list.d/debian.sources", text)
 
 
-def _workshop(scratch: Path) -> Path:
-    """Make the folder where mmdebstrap unpacks: outside of home folders, which its users may not enter."""
+def workshop(scratch: Path) -> Path:
+    """Make and return the folder where mmdebstrap unpacks: outside of home folders, which its users may not enter."""
     room = Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 (mkdtemp chooses a name that is not there)
     made = Path(tempfile.mkdtemp(prefix="pibramble-", dir=room))
     made.chmod(0o711)
@@ -192,12 +191,12 @@ def _workshop(scratch: Path) -> Path:
     return made
 
 
-def _check_room(found: Archive, scratch: Path, workshop: Path) -> None:
-    """Raise PibrambleError now rather than in five minutes."""
+def check_room(installed_bytes: int, scratch: Path, room: Path) -> None:
+    """Raise PibrambleError now rather than in five minutes, where a system of that size would not fit."""
     needs: dict[int, tuple[Path, float]] = {}
-    for where, share in ((scratch.parent, _ROOM), (workshop.parent, 1.3)):
+    for where, share in ((scratch.parent, _ROOM), (room.parent, 1.3)):
         device = where.stat().st_dev
-        needs[device] = (where, needs.get(device, (where, 0.0))[1] + share * found.installed_bytes)
+        needs[device] = (where, needs.get(device, (where, 0.0))[1] + share * installed_bytes)
     for where, need in needs.values():
         free = shutil.disk_usage(where).free
         if free < need:

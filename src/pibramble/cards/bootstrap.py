@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import tarfile
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pibramble import paths, proc
@@ -84,33 +84,42 @@ def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, p
     pack(recipe.early_files, early, archive.time_s)
     sources.write_text("\n".join(source.deb822() for source in archive.sources), encoding="utf-8")
     argv = [
-        # As root it mounts /proc and /sys of this machine into what it makes: where nobody else sees them, and where
-        # they go with it, however it ends.
-        *(("unshare", "--mount", "--propagation", "private", "--") if os.getuid() == 0 else ()),
-        *("mmdebstrap", "--verbose", f"--mode={'root' if os.getuid() == 0 else 'unshare'}", "--variant=minbase"),
-        *(f"--architectures={recipe.architecture.debian}", "--format=tar"),
+        "--variant=minbase",
+        f"--architectures={recipe.architecture.debian}",
         f"--include={','.join(recipe.packages)}",
         f"--essential-hook=tar-in {shlex.quote(str(early))} /",
         *(f"--dpkgopt={option}" for option in (*_LEFT_OUT, _KEEP_OURS)),
         *(recipe.release, "-", str(sources)),
     ]
+    with progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step:
+        tail = mmdebstrap(argv, result, log, workshop, archive.time_s, step)
+    if tail is not None:
+        raise BootstrapError(f"mmdebstrap could not make {recipe.title}", hint="\n".join(tail))
+    return result
+
+
+def mmdebstrap(  # noqa: PLR0913, PLR0917 (where everything goes)
+    options: Sequence[str], result: Path, log: Path, workshop: Path, time_s: int, step: Step
+) -> list[str] | None:
+    """Run mmdebstrap, its archive going to `result`, its words to `log`; return what went wrong, None if nothing."""
+    argv = [
+        # As root it mounts /proc and /sys of this machine into what it makes: where nobody else sees them, and where
+        # they go with it, however it ends.
+        *(("unshare", "--mount", "--propagation", "private", "--") if os.getuid() == 0 else ()),
+        *("mmdebstrap", "--verbose", f"--mode={'root' if os.getuid() == 0 else 'unshare'}", "--format=tar"),
+        *options,
+    ]
     # Times that are newer than the mirror's index are cut to it: the same packages give the same base.
-    env = {**os.environ, "TMPDIR": str(workshop), "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(archive.time_s)}
+    env = {**os.environ, "TMPDIR": str(workshop), "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(time_s)}
     with (
         result.open("wb") as out,
         log.open("w", encoding="utf-8") as record,
         child.running(argv, stdout=out, stderr=subprocess.PIPE, env=env) as working,
-        progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step,
     ):
         lines = io.TextIOWrapper(working.stderr or io.BytesIO(), encoding="utf-8", errors="replace")
         tail = _follow(lines, record, step)
         code = working.wait()
-    if code != 0:
-        raise BootstrapError(
-            f"mmdebstrap could not make {recipe.title}",
-            hint="\n".join(tail),
-        )
-    return result
+    return [*tail] if code != 0 else None
 
 
 def pack(files: Iterable[BaseFile], archive: Path, time_s: int) -> None:

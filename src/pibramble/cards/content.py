@@ -13,14 +13,14 @@ from collections.abc import Iterator
 import attrs
 
 from pibramble import __version__
-from pibramble.cards import itself, layout
+from pibramble.cards import itself, layout, systems
+from pibramble.cards.systems import BOOT_FOLDER, System
 from pibramble.files import units
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
 from pibramble.files.names import CARD_FILE
 from pibramble.files.render import render
 from pibramble.plan.model import NodePlan, Plan, Role
 
-BOOT_FOLDER = "/boot/firmware"
 GROW_SCRIPT = "/usr/lib/pibramble/grow-root"
 
 _BOOT_NUMBER, _ROOT_NUMBER = 1, 2
@@ -34,19 +34,30 @@ class Content:
     entries: NodeFiles
     disk_id: int  # 32 bits in the partition table
     digest: str  # two cards with the same digest, over the same base, are the same
+    system: System  # of the base
+
+    def in_boot(self, path: str) -> str | None:
+        """Return a path as it is inside of the boot partition; None for one in the root."""
+        folder = self.system.boot_folder
+        return path.removeprefix(folder) if path.startswith(f"{folder}/") else None
 
 
 def of_card(plan: Plan, keyring: Keyring, node: NodePlan, base_key: str) -> Content:
     """Return what is on the node's card. `base_key` says what it lies over."""
     disk_id = _disk_id(keyring, node)
+    system = systems.of_key(base_key)
     rendered = render(plan, keyring, node.name)
-    own = [*_own(node, keyring, disk_id), *(itself.entries(plan) if node.role is Role.HEAD else ())]
-    entries = _with(rendered, own)
-    digest = _digest(entries, base_key)
-    return Content(_with(entries, [_card_file(plan, node, base_key, digest)]), disk_id, digest)
+    own = [
+        *_own(node, keyring, disk_id, system),
+        *system.entries(),
+        *(itself.entries(plan) if node.role is Role.HEAD else ()),
+    ]
+    entries = _placed(_with(rendered, own), system)
+    digest = _digest(entries, base_key, node.image)
+    return Content(_with(entries, [_card_file(plan, node, base_key, digest)]), disk_id, digest, system)
 
 
-def _own(node: NodePlan, keyring: Keyring, disk_id: int) -> Iterator[Entry]:
+def _own(node: NodePlan, keyring: Keyring, disk_id: int, system: System) -> Iterator[Entry]:
     boot, root = (layout.partition_uuid(disk_id, number) for number in (_BOOT_NUMBER, _ROOT_NUMBER))
     yield NodeFile("/etc/machine-id", f"{_machine_id(keyring, node)}\n", "who this system is", mode=0o444)
     yield Edit(
@@ -55,7 +66,7 @@ def _own(node: NodePlan, keyring: Keyring, disk_id: int) -> Iterator[Entry]:
         remove=(r"^#.*UNCONFIGURED.*\n?", rf"^[^#\s]\S*\s+(?:/|/boot|{BOOT_FOLDER})\s.*\n?"),
         add=(
             f"PARTUUID={root} / ext4 defaults,noatime 0 1",
-            f"PARTUUID={boot} {BOOT_FOLDER} vfat defaults,noatime 0 2",
+            f"PARTUUID={boot} {system.boot_folder} vfat defaults,noatime 0 2",
         ),
     )
     yield Edit(
@@ -125,6 +136,16 @@ def _with(files: NodeFiles, own: list[Entry]) -> NodeFiles:
     )
 
 
+def _placed(files: NodeFiles, system: System) -> NodeFiles:
+    """Return the files where the base's system has them."""
+    return NodeFiles(
+        node=files.node,
+        files=tuple(system.placed(file) for file in files.files),
+        links=tuple(system.placed(link) for link in files.links),
+        edits=tuple(system.placed(edit) for edit in files.edits),
+    )
+
+
 def _machine_id(keyring: Keyring, node: NodePlan) -> str:
     """Return an id as machine-id(5) has it: the node's own for as long as it has its host key."""
     number = bytearray(_derived("machine-id", keyring, node)[:16])
@@ -142,7 +163,8 @@ def _derived(what: str, keyring: Keyring, node: NodePlan) -> bytes:
     return hashlib.sha256(f"pibramble {what} {keyring.hosts[node.name].public}".encode()).digest()
 
 
-def _digest(entries: NodeFiles, base_key: str) -> str:
+def _digest(entries: NodeFiles, base_key: str, image: str | None) -> str:
     every: list[Entry] = [*entries.files, *entries.links, *entries.edits]  # edits of one file in their order
-    facts = [_FORMAT, base_key, *(attrs.astuple(entry) for entry in every)]
+    named = [image] if image else []  # another one in the cluster file is another card
+    facts = [_FORMAT, base_key, *named, *(attrs.astuple(entry) for entry in every)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

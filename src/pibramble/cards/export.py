@@ -11,28 +11,22 @@ from pibramble import paths
 from pibramble.cards import qcow2
 from pibramble.cards.delta import DeltaImage
 from pibramble.cards.extents import aligned, pieces
-from pibramble.cards.image import Image
+from pibramble.cards.image import GRAIN_BYTES, Image, write_sparse
 from pibramble.cards.shelf import full_disk_told
 from pibramble.errors import PibrambleError
 from pibramble.progress import Progress
 
-_GRAIN_BYTES = 64 * 1024
 _PIECE_BYTES = 4 * 1024 * 1024
 
 
 def raw(image: Image, path: Path, progress: Progress) -> None:
     """Write an opened image to `path`, holes kept; there whole or not at all, 0600: private keys are in it."""
-    extents = list(aligned(image.extents(), _GRAIN_BYTES, image.size_bytes))
+    extents = list(aligned(image.extents(), GRAIN_BYTES, image.size_bytes))
     total = sum(extent.length for extent in extents)
     with _placed(path) as handle, progress.step(f"Writing {path.name}", total=total, unit="B") as step:
         os.ftruncate(handle, image.size_bytes)
         for piece in pieces(extents, _PIECE_BYTES):
-            data = image.read(piece.offset, piece.length)
-            zeros = bytes(_GRAIN_BYTES)
-            for at in range(0, len(data), _GRAIN_BYTES):
-                part = data[at : at + _GRAIN_BYTES]
-                if part != zeros[: len(part)]:
-                    os.pwrite(handle, part, piece.offset + at)
+            write_sparse(handle, image.read(piece.offset, piece.length), piece.offset)
             step.advance(piece.length)
 
 

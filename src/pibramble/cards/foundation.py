@@ -17,13 +17,12 @@ import attrs
 from pibramble import paths, proc
 from pibramble.cards import ext4, layout, shelf
 from pibramble.cards.extents import aligned, pieces
-from pibramble.cards.image import RawImage
+from pibramble.cards.image import GRAIN_BYTES, RawImage, write_sparse
 from pibramble.cards.layout import Layout, Partition
 from pibramble.errors import PibrambleError
 from pibramble.progress import Progress
 
 _TIMEOUT_S = 600
-_GRAIN_BYTES = 64 * 1024  # what is zero is left out of copies and digests by so much
 _PIECE_BYTES = 4 * 1024 * 1024
 _LEAST_FAT32_CLUSTERS = 66_000  # Microsoft's limit is 65,525; some way off it, as their paper advises
 
@@ -114,12 +113,11 @@ def _make(base: Base, scratch: Path, progress: Progress) -> None:
         with made.image.open("xb") as image:
             image.truncate(plan.size_bytes)
             image.write(layout.first_sector(plan, disk_id=1))
-            extents = list(aligned(root.extents(), _GRAIN_BYTES, root.size_bytes))
+            extents = list(aligned(root.extents(), GRAIN_BYTES, root.size_bytes))
             with progress.step("Copying the root", total=sum(extent.length for extent in extents), unit="B") as step:
                 for piece in pieces(extents, _PIECE_BYTES):
-                    _write_sparse(
-                        image.fileno(), root.read(piece.offset, piece.length), plan.root.offset + piece.offset
-                    )
+                    data = root.read(piece.offset, piece.length)
+                    write_sparse(image.fileno(), data, plan.root.offset + piece.offset)
                     step.advance(piece.length)
     with progress.step("Filling the boot partition"):
         _make_boot(base, made)
@@ -160,20 +158,12 @@ def _make_boot(base: Base, made: Foundation) -> None:
             proc.run(["mcopy", "-Q", *target, *sources, inside], env=env, timeout_s=_TIMEOUT_S)
 
 
-def _write_sparse(handle: int, data: bytes, offset: int) -> None:
-    zeros = bytes(_GRAIN_BYTES)
-    for at in range(0, len(data), _GRAIN_BYTES):
-        part = data[at : at + _GRAIN_BYTES]
-        if part != zeros[: len(part)]:
-            os.pwrite(handle, part, offset + at)
-
-
 def _digest(image: Path) -> str:
     """Return a digest over an image that does not depend on where its file system happens to keep holes."""
     total = hashlib.blake2b(digest_size=32)  # twice as fast as SHA-256 where the processor does not help
-    zeros = bytes(_GRAIN_BYTES)
+    zeros = bytes(GRAIN_BYTES)
     with RawImage(image) as raw:
-        for piece in pieces(aligned(raw.extents(), _GRAIN_BYTES, raw.size_bytes), _GRAIN_BYTES):
+        for piece in pieces(aligned(raw.extents(), GRAIN_BYTES, raw.size_bytes), GRAIN_BYTES):
             data = raw.read(piece.offset, piece.length)
             if data != zeros[: len(data)]:
                 total.update(piece.offset.to_bytes(8, "little"))

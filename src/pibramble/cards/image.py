@@ -18,6 +18,9 @@ import attrs
 
 from pibramble.errors import PibrambleError
 
+GRAIN_BYTES = 64 * 1024  # what is zero is left out of copies and digests by so much
+_ZEROS = bytes(GRAIN_BYTES)
+
 
 @attrs.frozen(order=True)
 class Extent:
@@ -150,3 +153,11 @@ class RawImage:
             if error.errno == errno.EINVAL:  # disks know no holes (lseek(2))
                 return offset if whence == os.SEEK_DATA else self._size_bytes
             raise
+
+
+def write_sparse(handle: int, data: bytes, offset: int) -> None:
+    """Write `data` at `offset` of a file that is new there: what is zero stays a hole."""
+    for at in range(0, len(data), GRAIN_BYTES):
+        part = data[at : at + GRAIN_BYTES]
+        if part != _ZEROS[: len(part)]:
+            os.pwrite(handle, part, offset + at)

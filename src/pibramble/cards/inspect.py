@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from pibramble.cards import accounts, ext4, layout
-from pibramble.cards.content import BOOT_FOLDER, Content, of_card
+from pibramble.cards.content import Content, of_card
 from pibramble.cards.debugfs import Ext4Error, Found
 from pibramble.cards.fat import FatVolume
 from pibramble.cards.image import RawImage
@@ -122,9 +122,11 @@ def _identity(path: Path, found: layout.Layout) -> Identity:
 
 
 def _in_boot(content: Content, volume: FatVolume) -> Iterator[Difference]:
-    boot = [entry for entry in content.entries.entries if entry.path.startswith(f"{BOOT_FOLDER}/")]
-    for entry in boot:
-        data = volume.content(entry.path.removeprefix(BOOT_FOLDER))
+    for entry in content.entries.entries:
+        path = content.in_boot(entry.path)
+        if path is None:
+            continue
+        data = volume.content(path)
         if data is None:
             yield Difference(entry.path, What.MISSING)
         elif (what := _compared(entry, data)) is not None:
@@ -134,9 +136,7 @@ def _in_boot(content: Content, volume: FatVolume) -> Iterator[Difference]:
 def _in_root(content: Content, root: Path) -> Iterator[Difference]:
     # card.json says how the card was made: where that counts, other files differ.
     entries = [
-        entry
-        for entry in content.entries.entries
-        if not entry.path.startswith(f"{BOOT_FOLDER}/") and entry.path != CARD_FILE
+        entry for entry in content.entries.entries if not content.in_boot(entry.path) and entry.path != CARD_FILE
     ]
     found = ext4.look(root, [entry.path for entry in entries] + [accounts.PASSWD])
     plain = [path for path in (*{entry.path for entry in entries}, accounts.PASSWD) if _is(found, path, "regular")]

@@ -103,6 +103,11 @@ def debian(architecture: Architecture, kind: str, lists: Sequence[str], own_mpic
     )
 
 
+def packages(lists: Sequence[str]) -> tuple[str, ...]:
+    """Return the packages of the named lists of packages.toml, sorted."""
+    return tuple(sorted({package for name in lists for package in _facts()["packages"][name]}))
+
+
 def remarks(node: NodePlan) -> tuple[str, ...]:
     """Return what a person should know before a card is made for such a board."""
     remark = _facts()["remarks"].get(node.board.name)

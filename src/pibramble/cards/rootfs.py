@@ -17,12 +17,12 @@ import attrs
 from pibramble import proc
 from pibramble.cards.bootstrap import as_root, pack
 from pibramble.cards.recipe import BaseFile
+from pibramble.cards.systems import BOOT_FOLDER
 from pibramble.errors import PibrambleError
 
 LABEL = "pibramble-root"
 
 _MIB = 1024 * 1024
-_BOOT = "boot/firmware"
 _TIMEOUT_S = 1800
 _NAMESPACE = uuid.UUID("0d2b1e0c-9c0b-4c0f-8a53-6c1f6f0f7d55")  # of the ids that we derive from keys
 _SPARE_BYTES = 256 * _MIB  # for what is put in at assembly, and for the first day if the root cannot grow
@@ -49,6 +49,9 @@ _REMOVED = (
     "var/log/apt/*",
     "etc/*-",
 )
+_BUILDERS_OPTIONS = "etc/dpkg/dpkg.cfg.d/99mmdebstrap"
+# Where this module changes a tree from outside: a link there would lead out of it, into this machine's own folders.
+CHANGED_FOLDERS = tuple(sorted({str(Path(path).parent) for path in (*_REMOVED, _BUILDERS_OPTIONS)}))
 
 
 class RootError(PibrambleError):
@@ -63,10 +66,17 @@ class Parts:
     boot: Path  # a folder: what the boot partition holds
 
 
-def make(archives: Sequence[Path], extra: Sequence[BaseFile], key: str, time_s: int, scratch: Path) -> Parts:
+def make(  # noqa: PLR0913, PLR0917 (a base's own facts)
+    archives: Sequence[Path],
+    extra: Sequence[BaseFile],
+    key: str,
+    time_s: int,
+    scratch: Path,
+    boot_folder: str = BOOT_FOLDER,
+) -> Parts:
     """Make the parts of a base in `scratch` from tar archives, each over the one before, and the `extra` files.
 
-    Raises RootError, CommandFailedError.
+    `boot_folder` is where in the archives the boot partition's files are. Raises RootError, CommandFailedError.
     """
     tree = scratch / "tree"
     tree.mkdir()
@@ -79,7 +89,7 @@ def make(archives: Sequence[Path], extra: Sequence[BaseFile], key: str, time_s: 
             where = ["--exclude=./dev/*", "--directory", str(tree), "--file", str(part)]
             proc.run([*as_root(), *unpack, *where], timeout_s=_TIMEOUT_S)
         _clean(tree)
-        parts = Parts(scratch / "root.ext4", _take_boot(tree, scratch / "boot"))
+        parts = Parts(scratch / "root.ext4", _take_boot(tree, boot_folder, scratch / "boot"))
         # What was changed here is as old as the mirror's index, as everything else that is made while building.
         newer = ["find", str(tree), "-newermt", f"@{time_s}", "-exec", "touch", "-h", "-d", f"@{time_s}", "{}", "+"]
         proc.run([*as_root(), *newer], timeout_s=_TIMEOUT_S)
@@ -108,14 +118,14 @@ def _clean(tree: Path) -> None:
     machine_id.touch()
     machine_id.chmod(0o444)
     # Kept for building only: on a board dpkg asks which of two configuration files is meant.
-    kept = tree / "etc/dpkg/dpkg.cfg.d/99mmdebstrap"
-    if kept.exists():
+    kept = tree / _BUILDERS_OPTIONS
+    if kept.is_file() and not kept.is_symlink():
         kept.write_text(re.sub(r"^force-.*\n", "", kept.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
-def _take_boot(tree: Path, boot: Path) -> Path:
+def _take_boot(tree: Path, boot_folder: str, boot: Path) -> Path:
     """Move the boot partition's files out of the tree; their mount point stays."""
-    inside = tree / _BOOT
+    inside = tree / boot_folder.strip("/")
     if not (inside / "config.txt").exists():
         raise RootError("the base has no boot files: raspi-firmware has found no kernel")
     shutil.copytree(inside, boot)

@@ -51,6 +51,7 @@ class NodePlan:
     board: Board
     address: IPv4Address
     link: LinkPlan | None  # None: the head
+    image: str | None = None  # what its card is made from, as the cluster file names it; None: Debian, or no card
 
 
 @attrs.frozen

@@ -47,9 +47,20 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         authorized_keys=section.authorized_keys,
         bridge_mac=macs.derive(identity, cluster.head.name, End.BRIDGE),
         uplink=Uplink(cluster.head.uplink, cluster.head.uplink_address, cluster.head.uplink_gateway),
-        head=NodePlan(cluster.head.name, Role.HEAD, head_board, head_address, link=None),
+        head=NodePlan(
+            cluster.head.name,
+            Role.HEAD,
+            head_board,
+            head_address,
+            link=None,
+            image=cluster.head.image or cluster.cards.image if head_board.firmware else None,
+        ),
         workers=tuple(
-            NodePlan(worker.name, Role.WORKER, worker.board, address, _link(worker, interface, identity, head_board))
+            NodePlan(
+                *(worker.name, Role.WORKER, worker.board, address),
+                link=_link(worker, interface, identity, head_board),
+                image=worker.image,
+            )
             for worker, address, interface in zip(workers, worker_addresses, names, strict=True)
         ),
         lab=cluster.lab,

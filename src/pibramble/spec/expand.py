@@ -40,6 +40,7 @@ class WorkerSpec:
     mac: str | None
     head_mac: str | None
     group: int  # which [[workers]] it comes from, from 0
+    image: str | None  # what its card is made from, as the cluster file names it; None: Debian
 
 
 def expand(cluster: Cluster) -> tuple[WorkerSpec, ...]:
@@ -48,6 +49,7 @@ def expand(cluster: Cluster) -> tuple[WorkerSpec, ...]:
     head = known[cluster.head.board]
     workers: list[WorkerSpec] = []
     for number, group in enumerate(cluster.workers):
+        group = attrs.evolve(group, image=group.image or cluster.cards.image)  # noqa: PLW2901 (the default filled in)
         workers += _expand_group(number, group, known[group.board], head, cluster.nodes)
     return tuple(workers)
 
@@ -81,6 +83,7 @@ def _expand_group(
                 mac=own.mac.lower() if own.mac else None,
                 head_mac=own.head_mac.lower() if own.head_mac else None,
                 group=number,
+                image=group.image if board.firmware else None,
             )
         )
     return workers

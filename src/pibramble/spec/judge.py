@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pibramble.spec.findings import Finding
 from pibramble.spec.model import Cluster, PartsSection
-from pibramble.spec.rules import addresses, links, names
+from pibramble.spec.rules import addresses, images, links, names
 from pibramble.spec.rules.view import View
 
 LEAST_DISK_MB = 16
@@ -77,6 +77,8 @@ RULES = (
     links.speeds,
     links.without_effect,
     said_parts,
+    images.names,
+    images.without_effect,
 )
 
 

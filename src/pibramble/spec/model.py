@@ -38,6 +38,7 @@ class Kind(StrEnum):
     BAUD = "baud"
     MEGABYTES = "MB"
     PART = "part"
+    IMAGE = "image file"
     TEXT = ""
 
 
@@ -79,6 +80,9 @@ class HeadSection:
     )
     uplink_gateway: IPv4Address | None = _field("The gateway that goes with a fixed address.", default=None)
     address: IPv4Address | None = _field("Its address in the cluster. Default: the subnet's first.", default=None)
+    image: str | None = _field(
+        "An image of Raspberry Pi OS for its card, instead of the one in [cards].", kind=Kind.IMAGE, default=None
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -106,6 +110,9 @@ class WorkerGroup:
     )
     flow_control: bool = _field("RTS and CTS are wired on a serial link.", default=False)
     address: IPv4Address | None = _field("The address of a single worker, or of the range's first.", default=None)
+    image: str | None = _field(
+        "An image of Raspberry Pi OS for their cards, instead of the one in [cards].", kind=Kind.IMAGE, default=None
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -193,6 +200,18 @@ class MpiSection:
 
 
 @attrs.frozen(kw_only=True)
+class CardsSection:
+    """`[cards]`: what the boards boot from."""
+
+    image: str | None = _field(
+        "An image of Raspberry Pi OS bullseye, bookworm or trixie (.img, .img.xz, .img.gz, .img.zst), which the cards "
+        "are made from; a path from the cluster file's folder. Default: Debian, made from its packages.",
+        kind=Kind.IMAGE,
+        default=None,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -200,6 +219,7 @@ class Cluster:
     head: HeadSection = _field("The head.", factory=HeadSection)
     workers: tuple[WorkerGroup, ...] = _field("The workers.", default=())
     nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
+    cards: CardsSection = _field("The cards of the boards.", factory=CardsSection)
     mpi: MpiSection = _field("The MPICH on the cards.", factory=MpiSection)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())

@@ -37,6 +37,7 @@ _KINDS: Mapping[Kind, Mapping[str, Any]] = {
     Kind.MAC: {"pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"},
     Kind.BAUD: {"minimum": SLOWEST_BAUD, "maximum": NAMED_RATES[-1]},
     Kind.MEGABYTES: {"minimum": LEAST_DISK_MB},
+    Kind.IMAGE: {"pattern": r".\.img(\.(xz|gz|zst))?$"},
 }
 
 _ADDRESSES: Mapping[type, str] = {

@@ -20,6 +20,7 @@ from pibramble.spec.findings import Finding, did_you_mean, listed, nearest
 from pibramble.spec.locate import Path
 from pibramble.spec.model import (
     BridgeSection,
+    CardsSection,
     Cluster,
     ClusterSection,
     HeadSection,
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, type] = {
     "head": HeadSection,
     "workers": WorkerGroup,
     "nodes": NodeOverride,
+    "cards": CardsSection,
     "mpi": MpiSection,
     "lab": LabSection,
     "hubs": HubSection,

@@ -88,3 +88,32 @@ def test_a_base_without_accounts_and_lines_that_are_not_ours() -> None:
         apply("", {path: text for path, text in BASE.items() if path != FILES[0]})
     with pytest.raises(AccountError, match="not understood: g x -"):
         apply("g x -", BASE)
+
+
+FIRST = {
+    "/etc/passwd": disks.PASSWD + "pi:x:1000:1000:,,,:/home/pi:/usr/sbin/nologin\n",
+    "/etc/group": disks.GROUP + "sudo:x:27:pi,other\npi:x:1000:\n",
+    "/etc/shadow": disks.SHADOW + "pi:$y$secret:20000:0:99999:7:::\n",
+    "/etc/gshadow": disks.GSHADOW + "sudo:*::pi\npi:!::\n",
+}
+
+
+@pytest.mark.parametrize("name", ["pi", "anna"])
+def test_the_first_user_of_an_image_becomes_ours_and_keeps_its_groups(name: str) -> None:
+    line = f'u {name} 1000 "pibramble" /home/{name} /bin/bash\nm {name} dialout\n'
+    done = apply(line, FIRST, adopt=True)
+    assert done["/etc/passwd"] == disks.PASSWD + f"{name}:x:1000:1000:pibramble:/home/{name}:/bin/bash\n"
+    assert f"sudo:x:27:{name},other\n{name}:x:1000:\n" in done["/etc/group"]
+    assert f"dialout:x:20:{name}\n" in done["/etc/group"]
+    assert f"sudo:*::{name}\n{name}:!::\n" in done["/etc/gshadow"]
+    assert f"\n{name}:$y$secret" in done["/etc/shadow"]
+    assert name == "pi" or "pi:" not in "".join(done.values())
+    assert apply(line, done, adopt=True) == done
+
+
+def test_a_user_of_that_name_with_another_number_is_kept_as_it_is() -> None:
+    mine = "anna:x:1234:1234::/home/anna:/bin/sh\n"
+    done = apply(
+        'u anna 1000 "" /home/anna /bin/bash', {**FIRST, "/etc/passwd": FIRST["/etc/passwd"] + mine}, adopt=True
+    )
+    assert done["/etc/passwd"] == FIRST["/etc/passwd"] + mine

@@ -16,6 +16,7 @@ from pibramble.errors import Exit
 from pibramble.plan.resolve import resolve
 from pibramble.progress import SilentProgress
 from pibramble.spec import load
+from tests.unit.cards import images
 from tests.unit.cards.bases import fill_base
 
 CLUSTER = '[cluster]\nname = "xmas"\n\n[[workers]]\nname = "zero[1-3]"\n'
@@ -36,7 +37,10 @@ class Desk:
         (self.folder / "cluster.toml").write_text(text)
 
     def build(self, *words: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "pibramble", "card", "build", *words]
+        return self.pibramble("card", "build", *words)
+
+    def pibramble(self, *words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "pibramble", *words]
         return subprocess.run(
             argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -131,4 +135,67 @@ def test_a_mirror_that_is_none_is_refused_before_anything_begins(desk: Desk) -> 
     desk.write(CLUSTER.replace("[[workers]]", '[[workers]]\nboard = "pi-zero-2w"'))
     done = desk.build("zero1", "--mirror", "ftp.example.org")
     assert done.returncode in {Exit.WRONG, Exit.MISSING}  # where arm64 cannot be run, that is said first
+    assert "Traceback" not in done.stderr
+
+
+# --- Cards from an image ----------------------------------------------------------------------------------------------
+
+WITH_IMAGE = CLUSTER + 'image = "downloads/raspios.img.xz"\n'
+
+
+@pytest.fixture
+def with_image(desk: Desk) -> Desk:
+    """The workers' cards are to be made from an image; the head's from Debian."""
+    downloads = desk.folder / "downloads"
+    packed = images.pack(images.make(downloads / "made", images.TRIXIE), "xz")
+    packed.rename(downloads / "raspios.img.xz")
+    desk.write(WITH_IMAGE)
+    return desk
+
+
+def test_cards_from_an_image_beside_cards_from_debian(with_image: Desk) -> None:
+    done = with_image.build()
+    assert done.returncode == Exit.OK, done.stderr
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line}
+    assert "raspios-trixie-armhf-" in rows["zero1"]
+    assert "trixie-armel-head-" in rows["head"]
+    [base_row] = [line for name, line in rows.items() if name.startswith("raspios")]
+    assert "made in" in base_row
+    assert with_image.reused() == [True] * 4
+    listed = with_image.pibramble("card", "list")
+    assert "up to date" in listed.stdout
+    assert "raspios-trixie-armhf-" in listed.stdout
+    shown = with_image.pibramble("card", "files", "zero1").stdout
+    assert "/etc/cloud/cloud-init.disabled" in shown
+    assert "rpi-resize.service" in shown
+    card = with_image.folder / "zero1.img"
+    assert with_image.pibramble("card", "export", "zero1", str(card)).returncode == Exit.OK
+    looked = with_image.pibramble("card", "inspect", str(card))
+    assert looked.returncode == Exit.OK, looked.stdout + looked.stderr
+    assert "as planned" in looked.stdout
+    target = with_image.folder / "device"
+    target.touch()
+    with target.open("r+b") as stream:
+        stream.truncate(card.stat().st_size + (64 << 20))
+    written = with_image.pibramble("card", "write", "zero1", str(target), "--yes")
+    assert written.returncode == Exit.OK, written.stdout + written.stderr
+    with target.open("rb") as there, card.open("rb") as wanted:
+        assert there.read(64 << 20) == wanted.read(64 << 20)
+
+
+def test_an_image_that_is_not_there_is_said_with_its_path(with_image: Desk) -> None:
+    (with_image.folder / "downloads/raspios.img.xz").unlink()
+    done = with_image.build("zero1")
+    assert done.returncode == Exit.WRONG
+    assert f"the image {Path('downloads/raspios.img.xz')} is not there" in done.stderr
+    assert "relative to the folder of that file" in done.stderr
+
+
+def test_an_image_for_other_boards_is_refused_before_any_card_is_made(desk: Desk) -> None:
+    files = {**images.tree(images.TRIXIE), "usr/bin/dash": images.ARM64_PROGRAM.decode("latin-1")}
+    image = images.make(desk.folder / "made", images.TRIXIE, files=files)
+    desk.write(CLUSTER + f'image = "made/{image.name}"\n')
+    done = desk.build("zero1")
+    assert done.returncode == Exit.FAILED
+    assert "64-bit programs for ARM64, which do not run on zero1" in done.stderr
     assert "Traceback" not in done.stderr

@@ -69,6 +69,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "cluster": sections["cluster"],
         "head": sections["head"],
         "mpi": sections["mpi"],
+        "cards": sections["cards"],
         "lab": sections["lab"],
         "workers": sections["workers"]["items"],
         "nodes": sections["nodes"]["additionalProperties"],

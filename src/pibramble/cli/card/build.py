@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,10 +11,11 @@ from pibramble.cli.card.common import megabytes, show_table, store, with_cards
 from pibramble.cli.context import Context, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pibramble.cards.base import Base
     from pibramble.cards.build import Built
+    from pibramble.cards.imagebase import UserImage
     from pibramble.cards.mpich import Source
     from pibramble.plan.model import NodePlan
 
@@ -27,33 +29,43 @@ if TYPE_CHECKING:
 def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_json: bool) -> None:
     """Make the cards of NODES (such as zero[1-3]; default: all), reusing what is there.
 
-    A base system is made from Debian's packages once for all boards of a kind, in some minutes, and kept in the cache
-    folder (PIBRAMBLE_CACHE). A card is then what differs, made in a moment. Nothing here needs root.
+    A base system is made once for all boards of a kind, from Debian's packages or from the image that the cluster file
+    names, in some minutes, and kept in the cache folder (PIBRAMBLE_CACHE). A card is then what differs, made in a
+    moment. Nothing here needs root.
     """
-    from pibramble.cards import alike, base, recipe
+    from pibramble.cards import alike, base, imagebase, recipe
     from pibramble.cards.build import Builder
 
     chosen = _chosen(context, nodes)
-    for remark in dict.fromkeys(remark for node in chosen for remark in recipe.remarks(node)):
+    for remark in dict.fromkeys(remark for node in chosen if not node.image for remark in recipe.remarks(node)):
         click.echo(f"pibramble: {remark}", err=True)
-    source = _mpich(context)
-    recipes = {node.name: recipe.recipe_for(context.plan, node, source) for node in chosen}
+    source, images = _mpich(context), _images(context, chosen)
+    recipes = {node.name: recipe.recipe_for(context.plan, node, source) for node in chosen if node.name not in images}
     reused = {wanted.key for wanted in recipes.values() if base.load(wanted.key) is not None}
+    reused |= {found.key for image in images.values() if (found := image.base()) is not None}
     # The keys are made first: whoever cannot have them learns so before the minutes that a base takes.
     builder = Builder(context.plan, context.keyring, store(context))
     bases: dict[str, base.Base] = {}
 
     def base_of(node: NodePlan) -> base.Base:
+        if (image := images.get(node.name)) is not None:
+            same = [other for other in chosen if images.get(other.name) == image]
+            made = imagebase.ensure(image, same, context.progress)
+            bases[made.key] = made
+            alike.check(_with_bases(context, source, images))
+            return made
         wanted = recipes[node.name]
         if wanted.key not in bases:
             bases[wanted.key] = base.ensure(wanted, context.progress, mirror_address=mirror, source=source)
-            alike.check(_with_bases(context, source))
+            alike.check(_with_bases(context, source, images))
         return bases[wanted.key]
 
     built = builder.build(chosen, base_of, context.progress, anew=anew)
     if as_json:
         print_json(built)
         return
+    for remark in _remarks(built, chosen, bases):
+        click.echo(f"pibramble: {remark}", err=True)
     for made in bases.values():
         for remark in made.remarks:
             click.echo(f"pibramble: {made.key}: {remark}", err=True)
@@ -69,13 +81,39 @@ def _mpich(context: Context) -> Source | None:
     return mpich.read(file.path.parent / named, file.locate("mpi", "source")) if named else None
 
 
-def _with_bases(context: Context, source: Source | None) -> dict[str, Base]:
-    """Return the bases of all nodes that have one in the cache, not only of those that are built now."""
+def _with_bases(context: Context, source: Source | None, images: Mapping[str, UserImage]) -> dict[str, Base]:
+    """Return the bases of all nodes that have one in the cache, not only of those that are built now.
+
+    Images are left out that nobody has read: those of nodes that are not built now.
+    """
     from pibramble.cards import base, recipe
 
     cards = [node for node in context.plan.nodes if node.board.firmware]
-    keys = {node.name: recipe.recipe_for(context.plan, node, source).key for node in cards}
-    return {name: found for name, key in keys.items() if (found := base.load(key)) is not None}
+    made = {node.name: base.load(recipe.recipe_for(context.plan, node, source).key) for node in cards if not node.image}
+    made |= {name: image.base() for name, image in images.items()}
+    return {name: found for name, found in made.items() if found is not None}
+
+
+def _images(context: Context, nodes: Sequence[NodePlan]) -> dict[str, UserImage]:
+    """Return the images that these nodes' cards are made from, by node; each file is read once."""
+    from pibramble.cards import imagebase
+
+    folder = context.cluster_file.path.parent
+    named = {node.name: folder / Path(node.image).expanduser() for node in nodes if node.image}
+    read = {path: imagebase.read(path, context.progress) for path in dict.fromkeys(named.values())}
+    return {node: read[path] for node, path in named.items()}
+
+
+def _remarks(built: Sequence[Built], nodes: Sequence[NodePlan], bases: Mapping[str, Base]) -> list[str]:
+    from pibramble.cards import imagebase
+    from pibramble.plan.model import Role
+
+    pairs = [
+        (bases[card.base], node) for card, node in zip(built, nodes, strict=True) if node.image and card.base in bases
+    ]
+    return [
+        remark for made, node in pairs for remark in imagebase.remarks(made, node.name, head=node.role is Role.HEAD)
+    ]
 
 
 def _chosen(context: Context, nodes: str | None) -> list[NodePlan]:

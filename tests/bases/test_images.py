@@ -1,0 +1,120 @@
+"""Cards from an image that lacks packages: the image's own apt adds them, under emulation, as an ordinary user.
+
+The image is Debian's base for a Zero in the clothes of Raspberry Pi OS trixie (partitions, marks, first user, switches):
+none of the real ones can be fetched where this is built. It lacks what that base lacks, a compiler and what a head needs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pibramble.cards import recipe
+from tests.bases.builder import Builder, make_builder, on_root, partitions
+from tests.unit.cards import images
+from tests.unit.cards.disks import run
+
+pytestmark = [pytest.mark.bases, pytest.mark.timeout(3600)]
+
+PLAIN = '[cluster]\nname = "images"\nuser = "anna"\n\n[[workers]]\nname = "zero1"\n'
+WITH_IMAGE = f'{PLAIN}\n[cards]\nimage = "raspios.img.xz"\n'
+_ACCOUNTS = {"passwd": "pi:x:1000:1000:,,,:/home/pi:/usr/sbin/nologin\n", "group": "pi:x:1000:\n"}
+_ACCOUNTS |= {"shadow": "pi:!:20000:0:99999:7:::\n", "gshadow": "pi:!::\n"}
+
+
+@pytest.fixture(scope="session")
+def built(stranger: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """The cards of head and worker, made from such an image."""
+    builder = make_builder("images", PLAIN, stranger)
+    done = builder.pibramble("card", "build", "zero1")
+    assert done.returncode == 0, done.stderr
+    [base] = (builder.folder / "cache/bases").glob("trixie-armel-worker-*")
+    image = builder.folder / "raspios.img.xz"
+    if not image.exists():  # the same one as last time has its base already
+        dressed(base, tmp_path_factory.mktemp("image")).replace(image)
+        image.chmod(0o644)
+    (builder.folder / "cluster.toml").write_text(WITH_IMAGE)
+    done = builder.pibramble("card", "build")
+    assert done.returncode == 0, done.stderr
+    return builder
+
+
+def dressed(base: Path, folder: Path) -> Path:
+    """Return a packed image of the base's root, with what makes it Raspberry Pi OS to a reader."""
+    root = folder / "root.ext4"
+    shutil.copyfile(base / "root.ext4", root)
+    orders = []
+    for path in ("/etc/rpi-issue", "/etc/fstab"):
+        (folder / Path(path).name).write_text(images.tree(images.TRIXIE)[path.strip("/")])
+        orders += [f"rm {path}", f"write {folder / Path(path).name} {path}"]
+    for name, line in _ACCOUNTS.items():
+        (folder / name).write_text(run("debugfs", "-R", f"cat /etc/{name}", root) + line)
+        orders += [f"rm /etc/{name}", "cd /etc", f"write {folder / name} {name}", "cd /"]
+    orders = [re.sub(r"^(write \S+) /etc/(\S+)$", r"cd /etc\n\1 \2\ncd /", order) for order in orders]
+    subprocess.run(["debugfs", "-w", "-f", "/dev/stdin", str(root)], input="\n".join(orders), text=True, check=True)
+    return images.pack(images.make(folder / "image", root=root), "xz")
+
+
+def test_what_the_image_lacked_is_there_and_counted(built: Builder) -> None:
+    [manifest] = (built.folder / "cache/bases").glob("raspios-trixie-armel-*/base.json")
+    packages = json.loads(manifest.read_text())["packages"]
+    assert {"gcc", "libmpich-dev", "mpich", "python3-click", "chrony"} <= set(packages)
+    assert set(recipe.packages(["everywhere", "compiler", "head"])) - set(packages) == set()
+    image = built.card("zero1")
+    for path in ("/usr/bin/mpicc", "/usr/bin/gcc", "/usr/sbin/chronyd", "/usr/sbin/nft"):
+        assert re.search(r"Type: (regular|symlink)", on_root(image, f"stat {path}")), path
+
+
+@pytest.mark.parametrize("node", ["head", "zero1"])
+def test_cards_are_sound_and_as_planned(built: Builder, node: str, tmp_path: Path) -> None:
+    image = built.card(node)
+    done = built.pibramble("card", "inspect", str(image))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as planned" in done.stdout
+    boot, root = partitions(image)
+    for argv, start, count in ((("e2fsck", "-fn"), root, None), (("fsck.fat", "-n"), boot, root - boot)):
+        part = tmp_path / "part"
+        size = [f"count={count}"] if count else []
+        run(
+            "dd",
+            f"if={image}",
+            f"of={part}",
+            "bs=1M",
+            "conv=sparse",
+            "iflag=skip_bytes,count_bytes",
+            f"skip={start}",
+            *size,
+        )
+        run(*argv, part)
+
+
+def test_owners_rights_and_accounts_are_a_systems(built: Builder) -> None:
+    image = built.card("zero1")
+    assert re.search(r"Mode:\s+0?4755", on_root(image, "stat /usr/bin/sudo"))
+    assert re.search(r"User:\s+0\s+Group:\s+42\s", on_root(image, "stat /etc/shadow"))
+    assert "anna:x:1000:1000:pibramble:/home/anna:/bin/bash" in on_root(image, "cat /etc/passwd")
+    assert not re.search(r"^pi:", on_root(image, "cat /etc/passwd"), re.MULTILINE)
+
+
+def test_nothing_of_the_building_is_left(built: Builder) -> None:
+    image = built.card("zero1")
+    for folder, name in (
+        ("/etc/apt/apt.conf.d", "pibramble"),
+        ("/etc/apt/apt.conf.d", "mmdebstrap"),
+        ("/tmp", "mmdebstrap"),  # noqa: S108 (the card's)
+        ("/usr/sbin", "policy-rc.d"),
+        ("/dev", "null"),
+    ):
+        assert name not in on_root(image, f"ls -p {folder}"), folder
+    assert "copy:" not in on_root(image, "cat /etc/apt/sources.list")
+
+
+def test_a_second_build_makes_nothing(built: Builder) -> None:
+    done = built.pibramble("card", "build", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [card["reused"] for card in json.loads(done.stdout)] == [True, True]
