@@ -19,6 +19,7 @@ from tests.unit.cards import disks
 from tests.unit.cards.disks import run
 
 MIB = 1024 * 1024
+SMALL_BOOT_MIB = 160  # where its size does not matter: FAT32 in any case
 ISSUE = "Raspberry Pi reference 2025-05-13\nGenerated using pi-gen, https://github.com/RPi-Distro/pi-gen, abc, stage2\n"
 _FIRST_USER = "pi:x:1000:1000:,,,:/home/pi:"
 _GROUPS = "adm:x:4:pi\ndialout:x:20:pi\nsudo:x:27:pi\nvideo:x:44:pi\npi:x:1000:\n"
@@ -160,14 +161,14 @@ def make(  # noqa: PLR0913 (all that can be wrong with an image)
     boot: dict[str, str] | None = None,
     label: str = "dos",
     root: Path | None = None,
-    boot_mib: int | None = None,
+    boot_mib: int = SMALL_BOOT_MIB,
 ) -> Path:
     """Make an image as pi-gen's export-image/prerun.sh does: sparse, two partitions."""
     folder.mkdir(exist_ok=True, parents=True)
     image = folder / f"2025-05-13-raspios-{release.name}-armhf-lite.img"
     if root is None:
         root = make_root(folder, tree(release) if files is None else files, release)
-    first, boot_mib = release.first_mib, boot_mib or release.boot_mib
+    first = release.first_mib
     with image.open("wb") as stream:
         stream.truncate((first + boot_mib) * MIB + root.stat().st_size + MIB)
     kinds = ("c", "83") if label == "dos" else ("uefi", "linux")

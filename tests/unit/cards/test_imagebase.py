@@ -86,7 +86,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(release.name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIBRAMBLE_CACHE", str(folder / "cache"))
-        packed = images.pack(images.make(folder / "image", release), "xz")
+        packed = images.pack(images.make(folder / "image", release, boot_mib=release.boot_mib), "xz")
         made = ensure(packed)
         plan = resolve(cluster("anna" if release is BOOKWORM else "pi"))
         keyring = keys.ensure(plan, folder / "state", QUIET)
@@ -283,7 +283,7 @@ def test_an_image_without_partitions_or_without_file_systems(tmp_path: Path) -> 
     blank.write_bytes(bytes(1 << 20))
     assert "no partition table" in refused(blank).message
     image = images.make(tmp_path / "made")
-    first = (TRIXIE.first_mib + TRIXIE.boot_mib) * images.MIB
+    first = (TRIXIE.first_mib + images.SMALL_BOOT_MIB) * images.MIB
     with image.open("r+b") as stream:
         stream.seek(first + 1024)
         stream.write(bytes(1024))
@@ -367,7 +367,7 @@ def test_every_key_of_a_base_names_its_system() -> None:
 
 def test_the_parts_of_a_toy_are_what_the_programs_say(tmp_path: Path) -> None:
     """A check of the helper itself: its partitions, as sfdisk and blkid name them."""
-    image = images.make(tmp_path, BULLSEYE)
+    image = images.make(tmp_path, BULLSEYE, boot_mib=BULLSEYE.boot_mib)
     table = json.loads(run("sfdisk", "--json", image))["partitiontable"]
     assert (table["label"], table["id"]) == ("dos", "0x5e1e3d4c")
     assert [part["start"] * 512 // images.MIB for part in table["partitions"]] == [4, 260]
