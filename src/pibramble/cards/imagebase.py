@@ -21,7 +21,7 @@ from pathlib import Path
 import attrs
 
 from pibramble import locks, paths
-from pibramble.cards import base, completion, layout, recipe, recognise, rootfs, systems, unpack
+from pibramble.cards import base, bootstrap, completion, layout, recipe, recognise, rootfs, systems, unpack
 from pibramble.cards.base import Base
 from pibramble.cards.debugfs import Ext4Error
 from pibramble.cards.ext4tree import Ext4Tree, Inode
@@ -92,6 +92,7 @@ def ensure(image: UserImage, nodes: Sequence[NodePlan], progress: Progress) -> B
     if (found := image.base()) is not None:
         _check_fits(image.path, found.architecture, nodes)
         return found
+    bootstrap.check_user()
     began = time.monotonic()
     home = base.folder()
     with locks.held(home / f".lock-image-{image.suffix}", "card build", patience_s=_PATIENCE_S):
