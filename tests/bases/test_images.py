@@ -1,7 +1,7 @@
 """Cards from an image that lacks packages: the image's own apt adds them, under emulation, as an ordinary user.
 
-The image is Debian's base for a Zero in the clothes of Raspberry Pi OS trixie (partitions, marks, first user): none of the
-real ones can be fetched where this is built. It lacks what that base lacks: a compiler, and what a head needs.
+The image is Debian's base for a Zero in the clothes of Raspberry Pi OS trixie (partitions, marks, first user): none of
+the real ones can be fetched where this is built. It lacks what that base lacks: a compiler, and what a head needs.
 """
 
 from __future__ import annotations
