@@ -70,6 +70,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "head": sections["head"],
         "mpi": sections["mpi"],
         "cards": sections["cards"],
+        "mpi": sections["mpi"],
         "lab": sections["lab"],
         "workers": sections["workers"]["items"],
         "nodes": sections["nodes"]["additionalProperties"],
