@@ -79,6 +79,7 @@ RULES = (
     said_parts,
     images.names,
     images.without_effect,
+    images.no_mpich_of_their_own,
 )
 
 

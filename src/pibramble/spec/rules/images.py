@@ -32,6 +32,15 @@ def without_effect(view: View) -> Iterator[Finding]:
             yield Finding("image-unused", path, message, "leave it out", Severity.WARNING)
 
 
+def no_mpich_of_their_own(view: View) -> Iterator[Finding]:
+    """Check that no MPICH is to be compiled for cards that are made from an image: those have their release's."""
+    given = [path for path, _ in _given(view)]
+    if view.cluster.mpi.source and given:
+        message = "an MPICH from source goes into bases of Debian only, not into those from an image"
+        cure = "leave out one of the two: an image brings the MPICH of its release"
+        yield Finding("image-and-mpi", ("mpi", "source"), message, cure, rests_on=tuple(given[:1]))
+
+
 def _given(view: View) -> Iterator[tuple[Path, str]]:
     cluster = view.cluster
     if cluster.cards.image is not None:
