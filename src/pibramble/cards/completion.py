@@ -87,6 +87,7 @@ def _settings() -> list[str]:
         'Acquire::Languages "none";',
         'Acquire::Retries "2";',
         'DPkg::Options:: "--force-confold";',
+        'DPkg::Options:: "--force-unsafe-io";',  # what is left of an interrupted build is thrown away
         'Dpkg::Use-Pty "false";',
     ]
 
