@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -326,6 +327,18 @@ def test_a_packed_image_that_is_damaged_leaves_nothing(tmp_path: Path) -> None:
     with packed.open("r+b") as stream:
         stream.truncate(packed.stat().st_size - 4000)
     assert "is cut short" in refused(packed).message
+
+
+@pytest.mark.parametrize("where", ["pibramble.cards.unpack.write_sparse", "pibramble.cards.imagebase.tarfile.open"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    packed = images.pack(images.make(tmp_path), "zst")
+    monkeypatch.setattr(where, full)
+    with pytest.raises(PibrambleError, match=f"the disk that holds {base.folder()} is full"):
+        ensure(packed)
+    assert [path.name for path in base.folder().iterdir() if not path.name.startswith(".lock")] == []
 
 
 def test_packages_that_cannot_be_added_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
