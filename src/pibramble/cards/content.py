@@ -47,11 +47,9 @@ def of_card(plan: Plan, keyring: Keyring, node: NodePlan, base_key: str) -> Cont
     disk_id = _disk_id(keyring, node)
     system = systems.of_key(base_key)
     rendered = render(plan, keyring, node.name)
-    own = [
-        *_own(node, keyring, disk_id, system),
-        *system.entries(),
-        *(itself.entries(plan) if node.role is Role.HEAD else ()),
-    ]
+    # A head whose Python is too old gets no pibramble that it could not run.
+    carried = itself.entries(plan) if node.role is Role.HEAD and system.runs_pibramble else ()
+    own = [*_own(node, keyring, disk_id, system), *system.entries(), *carried]
     entries = _placed(_with(rendered, own), system)
     digest = _digest(entries, base_key, node.image)
     return Content(_with(entries, [_card_file(plan, node, base_key, digest)]), disk_id, digest, system)

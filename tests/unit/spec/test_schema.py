@@ -68,7 +68,6 @@ def test_every_key_is_there_with_its_help() -> None:
     tables = {
         "cluster": sections["cluster"],
         "head": sections["head"],
-        "mpi": sections["mpi"],
         "cards": sections["cards"],
         "mpi": sections["mpi"],
         "lab": sections["lab"],
