@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import subprocess
 import sys
 import time
@@ -22,10 +21,11 @@ from pibramble.files.render import render_all
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress
 from pibramble.serialise import plain
+from pibramble.targets import sockets
 from pibramble.targets.base import NodeState, TargetState
 from pibramble.targets.lab import ground, links
 from pibramble.targets.lab.builder import DROPPED_CAPABILITIES, Order
-from pibramble.targets.lab.connect import LabConnections, sockets_folder
+from pibramble.targets.lab.connect import LabConnections
 from pibramble.targets.lab.orders import Ids, node_order, sshd_program
 from pibramble.targets.lab.processes import LABEL, Process, labelled, namespace
 from pibramble.targets.lab.state import LabState
@@ -117,7 +117,7 @@ class Lab:
             user_uid = paths.owner().pw_uid or _USER_UID
             state = LabState(keeper, rootless, _digest(plan), str(self._sockets(plan)), user_uid)
             state.save(self._file)
-            _make_sockets_folder(Path(state.sockets), state)
+            sockets.make(Path(state.sockets), state.user_uid)
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
                 state = self._make_nodes(plan, keyring, state, plan.nodes, step.advance)
             state.save(self._file)
@@ -133,7 +133,7 @@ class Lab:
         missing = tuple(node for node in plan.workers if not self._is_running(state, node.name))
         if missing:
             for node in missing:
-                _end_connection(Path(state.sockets) / str(node.address))
+                sockets.end(Path(state.sockets) / str(node.address))
             try:
                 with progress.step("Making nodes", len(missing), "nodes") as step:
                     state = self._make_nodes(plan, keyring, state, missing, step.advance)
@@ -247,7 +247,7 @@ class Lab:
                 raise MissingError(
                     "this lab was brought up by root", hint="`sudo pibramble down` takes it down"
                 ) from None
-            _remove_sockets_folder(Path(state.sockets))
+            sockets.remove(Path(state.sockets))
         for pid in labelled(self._label):  # a keeper that was started but not yet written down
             _end(pid)
         self._file.unlink(missing_ok=True)
@@ -263,7 +263,7 @@ class Lab:
         return ground.inside(state.keeper, rootless=state.rootless)
 
     def _sockets(self, plan: Plan) -> Path:
-        return sockets_folder(self._label, plan.name)
+        return sockets.folder(self._label, plan.name)
 
     @staticmethod
     def _is_running(state: LabState, node: str) -> bool:
@@ -314,12 +314,6 @@ def _sshd_alive(init: Process) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def _end_connection(socket: Path) -> None:
-    """End a connection's master whose node has died: it would take ten more seconds to notice."""
-    if socket.exists():
-        proc.run(["ssh", "-F", "none", "-S", str(socket), "-O", "exit", "node"], check=False)
-
-
 def _end(pid: int) -> None:
     try:
         Process.of(pid).kill()
@@ -330,24 +324,3 @@ def _end(pid: int) -> None:
 def _is_outside(pid: int) -> bool:
     """Say whether a process shares our own pid namespace: a pibramble command's helper, not a part of the lab."""
     return namespace(pid, "pid") == namespace(os.getpid(), "pid")
-
-
-def _make_sockets_folder(folder: Path, state: LabState) -> None:
-    """Make the folder for control sockets, the cluster user's alone. Raises PibrambleError when it is another's."""
-    base = folder.parent
-    base.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, exist_ok=True)
-    paths.give_to_owner(base)
-    info = base.lstat()
-    if info.st_uid not in {0, paths.owner().pw_uid} or not stat.S_ISDIR(info.st_mode):
-        raise PibrambleError(f"{base} belongs to somebody else", hint="Remove it, or ask its owner to.")
-    _remove_sockets_folder(folder)
-    folder.mkdir(mode=0o700)
-    if os.getuid() == 0:
-        os.chown(folder, state.user_uid, state.user_uid)
-
-
-def _remove_sockets_folder(folder: Path) -> None:
-    if folder.is_dir() and not folder.is_symlink():
-        for entry in folder.iterdir():
-            entry.unlink()
-        folder.rmdir()
