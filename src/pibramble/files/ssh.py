@@ -107,9 +107,7 @@ def client(plan: Plan) -> NodeFile:
     blocks = [f"Host {node.name} {node.address}\n    HostName {node.address}" for node in plan.nodes]
     everyone = " ".join(f"{node.name} {node.address}" for node in plan.nodes)
     options = [
-        *trust(plan.user, USER_KEY, USER_CERTIFICATE),
-        # Only what the authority signed counts, not what somebody once accepted.
-        "UserKnownHostsFile none",
+        *trust(plan.user, USER_KEY, USER_CERTIFICATE, known_hosts="none"),
         "ControlMaster auto",
         f"ControlPath {CONTROL_FOLDER}/%h",
         "ControlPersist yes",
@@ -121,8 +119,8 @@ def client(plan: Plan) -> NodeFile:
     return NodeFile("/etc/ssh/ssh_config.d/10-pibramble.conf", "\n\n".join(blocks) + "\n", "ssh to every node by name")
 
 
-def trust(user: str, key: str, certificate: str) -> list[str]:
-    """Return ssh_config lines for whoever connects to nodes: as whom, and that certificates alone count."""
+def trust(user: str, key: str, certificate: str, *, known_hosts: str) -> list[str]:
+    """Return ssh_config(5) lines for whoever connects to nodes: as whom, and that certificates alone count."""
     return [
         f"User {user}",
         f"IdentityFile {key}",
@@ -131,6 +129,8 @@ def trust(user: str, key: str, certificate: str) -> list[str]:
         "PreferredAuthentications publickey",
         "GSSAPIAuthentication no",
         "StrictHostKeyChecking yes",
+        # Only what the authority signed counts, not what somebody once accepted.
+        f"UserKnownHostsFile {known_hosts}",
         "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com",
         "CheckHostIP no",
         "UpdateHostKeys no",

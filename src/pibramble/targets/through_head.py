@@ -194,14 +194,14 @@ def configuration(plan: Plan, credentials: Credentials, way: Way, folder: Path) 
     """Return the ssh_config(5) by which ssh, scp, sftp and rsync reach every node: `ssh -F FILE zero1`."""
     head, config = plan.head, folder / _CONFIG
     through = shlex.join(["ssh", "-F", str(config), "-o", "ControlMaster=no"]).replace("%", "%%")
+    key, certificate = _quoted(credentials.user_key), _quoted(credentials.user_certificate)
     blocks = [
         [*_host(head, way.host, folder), f"Port {way.port}"],
         *([*_host(worker, str(worker.address), folder), f"ProxyCommand {through} -W %h:%p {head.name}"]
           for worker in plan.workers),
         [
             "Host *",
-            *trust(plan.user, _quoted(credentials.user_key), _quoted(credentials.user_certificate)),
-            f"UserKnownHostsFile {_quoted(folder / _KNOWN)}",
+            *trust(plan.user, key, certificate, known_hosts=_quoted(folder / _KNOWN)),
             "GlobalKnownHostsFile none",
             "IdentityAgent none",
             "BatchMode yes",
