@@ -16,11 +16,11 @@ from pibramble import __version__
 from pibramble.cards import layout
 from pibramble.files import units
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
+from pibramble.files.names import CARD_FILE
 from pibramble.files.render import render
 from pibramble.plan.model import NodePlan, Plan
 
 BOOT_FOLDER = "/boot/firmware"
-CARD_FILE = "/etc/pibramble/card.json"
 GROW_SCRIPT = "/usr/lib/pibramble/grow-root"
 
 _BOOT_NUMBER, _ROOT_NUMBER = 1, 2

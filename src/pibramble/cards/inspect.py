@@ -14,13 +14,14 @@ from pathlib import Path
 import attrs
 
 from pibramble.cards import accounts, ext4, layout
-from pibramble.cards.content import BOOT_FOLDER, CARD_FILE, Content, of_card
+from pibramble.cards.content import BOOT_FOLDER, Content, of_card
 from pibramble.cards.debugfs import Ext4Error, Found
 from pibramble.cards.fat import FatVolume
 from pibramble.cards.image import RawImage
 from pibramble.cards.layout import LayoutError
 from pibramble.errors import PibrambleError
 from pibramble.files.model import Edit, Keyring, NodeFile, NodeFiles
+from pibramble.files.names import CARD_FILE
 from pibramble.plan.model import Plan
 
 

@@ -42,7 +42,7 @@ def remove(folder: Path) -> None:
     """Remove the folder with what is in it; that nothing is there is no error."""
     if folder.is_dir() and not folder.is_symlink():
         for entry in folder.iterdir():
-            entry.unlink()
+            entry.unlink(missing_ok=True)  # a master that has just been ended takes its socket along
         folder.rmdir()
 
 
@@ -50,6 +50,19 @@ def end(socket: Path) -> None:
     """End the master that serves a control socket, if one does: it would take a while to notice that its node died."""
     if socket.exists():
         proc.run(["ssh", "-F", "none", "-S", str(socket), "-O", "exit", "node"], check=False)
+
+
+def end_all(folder: Path) -> bool:
+    """End the masters of all control sockets in a folder, and remove it; return whether there was one."""
+    if not folder.is_dir():
+        return False
+    served = [entry for entry in folder.iterdir() if entry.is_socket()]
+    ended = [
+        proc.run(["ssh", "-F", "none", "-S", str(entry), "-O", "exit", "node"], check=False).returncode == 0
+        for entry in served
+    ]
+    remove(folder)
+    return any(ended)
 
 
 def _make_base(base: Path) -> None:

@@ -9,6 +9,7 @@ Whatever address the head is reached at, it must prove itself by the cluster's c
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 import attrs
 
 from pibramble import paths, proc
-from pibramble.errors import MissingError, PibrambleError
+from pibramble.errors import MissingError, PibrambleError, UsageError
 from pibramble.files.ssh import known_authority, trust
 from pibramble.operate import mux
 from pibramble.operate.execute import execute
@@ -27,6 +28,10 @@ from pibramble.targets import opening, reasons, sockets
 
 _CONFIG, _KNOWN = "config", "known_hosts"
 _POLL_S = 0.02
+_ADDRESS = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?"  # IPv6: two colons at least
+_WAY = re.compile(
+    rf"(?P<bare>{_ADDRESS})|(?:\[(?P<bracketed>{_ADDRESS})\]|(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*))(?::(?P<port>[0-9]{{1,5}}))?"
+)
 _MARGIN_S = 15  # for what the head tells of a worker's silence, beyond its own patience
 
 
@@ -61,6 +66,14 @@ class Way:
     host: str
     port: int = 22
     patience_s: float = 60  # an ARMv6 board takes 1 to 2 s for a handshake, an emulated one 5, several at once longer
+
+    @classmethod
+    def read(cls, text: str) -> Way:
+        """Read HOST, HOST:PORT, ADDRESS or [ADDRESS]:PORT. Raises UsageError."""
+        found = _WAY.fullmatch(text)
+        if found is None or not 0 < int(found["port"] or 22) < 65536:  # noqa: PLR2004 (SSH's port, and TCP's last)
+            raise UsageError(f"`{text}` is no HOST or HOST:PORT", hint="the user is the cluster's; 192.168.1.20, say")
+        return cls(found["bare"] or found["bracketed"] or found["host"], int(found["port"] or 22))
 
     def __str__(self) -> str:
         """Return it as people write it."""
@@ -124,14 +137,8 @@ class ThroughHead:
         return [*self._ssh("-o", "ControlMaster=no"), node]
 
     def close(self) -> bool:
-        """End all connections, the workers' first; return whether one was open. The head's own stay."""
-        *workers, head = [*(node.name for node in self._plan.workers), self._plan.head.name]
-        was_open = False
-        for node in (*workers, head):
-            if self.socket(node).exists():
-                was_open |= proc.run(self._ssh("-O", "exit", node), check=False).returncode == 0
-        sockets.remove(self._folder)
-        return was_open
+        """End all connections; return whether one was open. The head's own to the workers stay."""
+        return sockets.end_all(self._folder)
 
     def _open(self, nodes: Sequence[str], patience_s: float) -> dict[str, str]:
         """Start a master a node, side by side; return node -> what ssh said for those that would not start."""
@@ -221,7 +228,7 @@ def configuration(plan: Plan, credentials: Credentials, way: Way, folder: Path) 
 def _host(node: NodePlan, host: str, folder: Path) -> list[str]:
     return [
         f"Host {node.name} {node.address}",
-        f"HostName {host}",
+        f"HostName {host.replace('%', '%%')}",
         f"HostKeyAlias {node.name}",
         f"ControlPath {_quoted(folder / str(node.address))}",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -18,11 +17,11 @@ from pibramble import locks, paths, proc
 from pibramble.errors import Exit, MissingError, NotUpError, PibrambleError
 from pibramble.files.model import Keyring
 from pibramble.files.render import render_all
+from pibramble.plan.digest import digest
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress
-from pibramble.serialise import plain
 from pibramble.targets import sockets
-from pibramble.targets.base import NodeState, TargetState
+from pibramble.targets.base import NodeState, TargetState, UpReport
 from pibramble.targets.lab import ground, links
 from pibramble.targets.lab.builder import DROPPED_CAPABILITIES, Order
 from pibramble.targets.lab.connect import LabConnections
@@ -51,15 +50,16 @@ class Lab:
         self._file = folder / "lab.json"
         self._label = str(folder)
 
-    def up(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool = True) -> None:
+    def up(self, plan: Plan, keys: Callable[[], Keyring], progress: Progress, *, connect: bool = True) -> UpReport:
         """Bring up what is not up, and open the connections if told to; all of it or nothing.
 
         Raises MissingError where the machine lacks something, BusyError while another pibramble is at it, and
         PibrambleError when a node could not be made; then what this call had begun is gone again.
         """
+        keyring = keys()
         with locks.held(self._folder / "lab.lock", "up", patience_s=_WAIT_FOR_OTHERS_S):
             state = self._living()
-            if state and state.plan_digest != _digest(plan):
+            if state and state.plan_digest != digest(plan):
                 raise PibrambleError(
                     f"the lab of {plan.name} is up, but from another cluster file than the one of now",
                     hint="`pibramble down` ends it and its jobs, then `pibramble up` brings the new one up",
@@ -74,6 +74,7 @@ class Lab:
                 state = self._repair(plan, keyring, state, progress)
                 if connect:
                     self._connect(plan, state, progress)
+        return UpReport()
 
     def down(self, progress: Progress) -> bool:
         """End everything; return whether there was anything."""
@@ -115,7 +116,7 @@ class Lab:
         try:
             keeper = ground.start_keeper(self._label, rootless=rootless)
             user_uid = paths.owner().pw_uid or _USER_UID
-            state = LabState(keeper, rootless, _digest(plan), str(self._sockets(plan)), user_uid)
+            state = LabState(keeper, rootless, digest(plan), str(self._sockets(plan)), user_uid)
             state.save(self._file)
             sockets.make(Path(state.sockets), state.user_uid)
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
@@ -278,12 +279,6 @@ def _ids(state: LabState) -> Ids:
 
 def _without_root(state: LabState) -> tuple[str, ...]:
     return (ROOTLESS,) if state.rootless else ()
-
-
-def _digest(plan: Plan) -> str:
-    """Return what tells this plan from every other: a lab is only ever repaired to the plan it was built from."""
-    text = json.dumps([pibramble.__version__, plain(plan)])
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _system_path() -> str:
