@@ -38,7 +38,7 @@ class Context:
         """Resolve the cluster file."""
         from pibramble.plan.resolve import resolve
 
-        return resolve(self.cluster_file.cluster)
+        return resolve(self.cluster_file.cluster, self.cluster_file.text)
 
     @cached_property
     def folder(self) -> Path:

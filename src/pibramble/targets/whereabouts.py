@@ -20,6 +20,11 @@ def is_head(plan: Plan, root: Path = Path("/")) -> bool:
         facts = json.loads((root / CARD_FILE[1:]).read_text(encoding="utf-8"))
         return (facts["cluster"], facts["id"], facts["node"]) == (plan.name, plan.id, plan.head.name)
     except FileNotFoundError:
-        return os.uname().nodename == plan.head.name and (root / USER_KEY[1:]).exists()
+        return host_name() == plan.head.name and (root / USER_KEY[1:]).exists()
     except (OSError, ValueError, KeyError, TypeError):  # damaged
         return False
+
+
+def host_name() -> str:
+    """Return this machine's name."""
+    return os.uname().nodename

@@ -56,7 +56,7 @@ class System:
     def interfaces(self) -> dict[str, Interface]:
         """Return all network interfaces, by name."""
         folder = self.root / "sys/class/net"
-        names = sorted(entry.name for entry in folder.iterdir() if (entry / "flags").exists())
+        names = sorted(at.parent.name for at in folder.glob("*/flags"))
         return {name: _interface(folder / name) for name in names}
 
     def forwards(self) -> bool:
