@@ -11,10 +11,14 @@ import attrs
 
 
 def plain(value: object) -> object:  # noqa: PLR0911 (one for each kind of value)
-    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses and paths as text."""
+    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses and paths as text.
+
+    A field whose metadata say `"plain": False` is left out.
+    """
     cls = type(value)
     if attrs.has(cls):
-        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(cls)}
+        fields = (field for field in attrs.fields(cls) if field.metadata.get("plain", True))
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
     match value:
         case Enum():
             return value.value

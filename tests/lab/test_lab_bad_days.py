@@ -179,7 +179,7 @@ def test_what_fails_half_way_is_named_and_leaves_nothing(
     before = traces(new_cluster)
     keyring = keys.ensure(new_cluster.plan, new_cluster.folder, SilentProgress())
     with pytest.raises(PibrambleError, match="the lab could not be made") as error:
-        new_cluster.lab.up(new_cluster.plan, keyring, SilentProgress())
+        new_cluster.lab.up(new_cluster.plan, lambda: keyring, SilentProgress())
     assert "the head's ports" in error.value.hint
     assert traces(new_cluster) == before
 

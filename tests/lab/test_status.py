@@ -54,7 +54,7 @@ def test_a_node_that_died_is_named_with_the_cure(new_cluster: LabCluster) -> Non
     assert done.returncode == Exit.UNREACHABLE
     said = done.stdout + done.stderr
     assert "zero2" in said
-    assert "not running: its first process has died" in said
+    assert "zero2: its first process has died" in said
     assert "`pibramble up`" in said
 
 

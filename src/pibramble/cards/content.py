@@ -13,14 +13,14 @@ from collections.abc import Iterator
 import attrs
 
 from pibramble import __version__
-from pibramble.cards import layout
+from pibramble.cards import itself, layout
 from pibramble.files import units
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
+from pibramble.files.names import CARD_FILE
 from pibramble.files.render import render
-from pibramble.plan.model import NodePlan, Plan
+from pibramble.plan.model import NodePlan, Plan, Role
 
 BOOT_FOLDER = "/boot/firmware"
-CARD_FILE = "/etc/pibramble/card.json"
 GROW_SCRIPT = "/usr/lib/pibramble/grow-root"
 
 _BOOT_NUMBER, _ROOT_NUMBER = 1, 2
@@ -40,7 +40,7 @@ def of_card(plan: Plan, keyring: Keyring, node: NodePlan, base_key: str) -> Cont
     """Return what is on the node's card. `base_key` says what it lies over."""
     disk_id = _disk_id(keyring, node)
     rendered = render(plan, keyring, node.name)
-    own = list(_own(node, keyring, disk_id))
+    own = [*_own(node, keyring, disk_id), *(itself.entries(plan) if node.role is Role.HEAD else ())]
     entries = _with(rendered, own)
     digest = _digest(entries, base_key)
     return Content(_with(entries, [_card_file(plan, node, base_key, digest)]), disk_id, digest)

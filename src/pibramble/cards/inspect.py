@@ -7,20 +7,22 @@ only what pibramble put there is compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
 import attrs
 
 from pibramble.cards import accounts, ext4, layout
-from pibramble.cards.content import BOOT_FOLDER, CARD_FILE, Content, of_card
+from pibramble.cards.content import BOOT_FOLDER, Content, of_card
 from pibramble.cards.debugfs import Ext4Error, Found
 from pibramble.cards.fat import FatVolume
 from pibramble.cards.image import RawImage
+from pibramble.cards.itself import PACKAGE_FOLDER
 from pibramble.cards.layout import LayoutError
 from pibramble.errors import PibrambleError
 from pibramble.files.model import Edit, Keyring, NodeFile, NodeFiles
+from pibramble.files.names import CARD_FILE
 from pibramble.plan.model import Plan
 
 
@@ -32,6 +34,7 @@ class What(StrEnum):
     MODE = "mode"
     OWNER = "owner"
     EDIT = "edit undone"
+    VERSION = "another version"  # of pibramble itself, file by file
 
 
 @attrs.frozen
@@ -89,8 +92,15 @@ def look(path: Path, plan: Plan | None, keyring: Keyring | None) -> Report:
             return attrs.evolve(report, planned=False)
         content = of_card(plan, keyring, node, identity.base)
         volume = FatVolume(lambda offset, length: image.read(found.boot.offset + offset, length))
-        differences = sorted([*_in_boot(content, volume), *_in_root(content, _root(path, found))])
-        return attrs.evolve(report, planned=True, differences=tuple(differences))
+        differences = _gathered([*_in_boot(content, volume), *_in_root(content, _root(path, found))])
+        return attrs.evolve(report, planned=True, differences=tuple(sorted(differences)))
+
+
+def _gathered(differences: Iterable[Difference]) -> set[Difference]:
+    """Return the differences, those of pibramble's own files as one."""
+    own = f"{PACKAGE_FOLDER}/"
+    version = Difference(PACKAGE_FOLDER, What.VERSION)
+    return {version if difference.path.startswith(own) else difference for difference in differences}
 
 
 def _root(path: Path, found: layout.Layout) -> Path:

@@ -7,22 +7,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pibramble.errors import MissingError
+
 if TYPE_CHECKING:
     from pibramble.files.model import Keyring
     from pibramble.plan.model import Plan
     from pibramble.progress import Progress
     from pibramble.spec.load import ClusterFile
-    from pibramble.targets.base import Connections
-    from pibramble.targets.lab.lab import Lab
+    from pibramble.targets.base import Connections, Target
 
 
 class Context:
     """The options before the verb, and what follows from them; everything is worked out when first asked for."""
 
-    def __init__(self, *, file: str | None, quiet: bool) -> None:
+    def __init__(self, *, file: str | None, quiet: bool, target: str | None = None) -> None:
         """Keep the options."""
         self.file = file
         self.quiet = quiet
+        self.asked_target = target
 
     @cached_property
     def cluster_file(self) -> ClusterFile:
@@ -36,7 +38,7 @@ class Context:
         """Resolve the cluster file."""
         from pibramble.plan.resolve import resolve
 
-        return resolve(self.cluster_file.cluster)
+        return resolve(self.cluster_file.cluster, self.cluster_file.text)
 
     @cached_property
     def folder(self) -> Path:
@@ -47,17 +49,23 @@ class Context:
 
     @cached_property
     def keyring(self) -> Keyring:
-        """Read the cluster's keys; make those that are missing."""
+        """Read the cluster's keys; make those that are missing. Raises MissingError on a head: it has its own."""
         from pibramble.keys import ensure
+        from pibramble.targets.whereabouts import is_head
 
+        if is_head(self.plan):
+            raise MissingError(
+                f"{self.plan.head.name} holds no keys of {self.plan.name} beyond its own",
+                hint="files and cards are made where the cluster's keys are: on the machine that made this card",
+            )
         return ensure(self.plan, self.folder, self.progress)
 
     @cached_property
-    def target(self) -> Lab:
-        """Name the target; the lab is the default on a PC."""
-        from pibramble.targets.lab.lab import Lab
+    def target(self) -> Target:
+        """Choose the target. Raises UsageError."""
+        from pibramble.targets.select import choose
 
-        return Lab(self.folder)
+        return choose(self.plan, self.folder, self.asked_target)
 
     @cached_property
     def connections(self) -> Connections:

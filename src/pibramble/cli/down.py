@@ -11,7 +11,16 @@ from pibramble.cli.privilege import become_root_to_end
 @click.command()
 @click.pass_obj
 def command(context: Context) -> None:
-    """Take the cluster down with all its processes, and clean up what a crash left. Keys and job records stay."""
-    become_root_to_end(context)
-    found = context.target.down(context.progress)
-    click.echo(f"{context.plan.name} is down" if found else f"{context.plan.name} was not up", err=True)
+    """Take the cluster down with all its processes, and clean up what a crash left. Keys and job records stay.
+
+    Of real boards only the connections are closed: they stay on.
+    """
+    name, target = context.plan.name, context.target
+    become_root_to_end(target)
+    found = target.down(context.progress)
+    if target.name == "hardware":
+        said = f"the connections to {name} are closed" if found else f"no connection to {name} was open"
+        click.echo(f"{said}; its boards stay on", err=True)
+        click.echo("  before the power goes: pibramble exec -w @all -- sudo poweroff", err=True)
+    else:
+        click.echo(f"{name} is down" if found else f"{name} was not up", err=True)

@@ -88,17 +88,18 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file", "file", type=click.Path(), help="The cluster file. [default: ./cluster.toml]")
+@click.option("-t", "--target", metavar="NAME", help="lab or hardware. [default: the one that is up, else what fits]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every system command, ready to be pasted.")
 @click.version_option(__version__, prog_name="pibramble", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, file: str | None, *, quiet: bool, verbose: bool) -> None:
+def cli(ctx: click.Context, file: str | None, target: str | None, *, quiet: bool, verbose: bool) -> None:
     """Turn one cluster file into a running cluster of cheap boards."""
     if verbose:
         import logging
 
         logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
-    ctx.obj = Context(file=file, quiet=quiet)
+    ctx.obj = Context(file=file, quiet=quiet, target=target)
 
 
 class StoppedError(KeyboardInterrupt):

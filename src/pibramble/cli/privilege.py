@@ -6,26 +6,42 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pibramble.cli.context import Context
 from pibramble.errors import MissingError
 
-_KEPT = ("PIBRAMBLE_STATE", "PIBRAMBLE_CACHE", "PIBRAMBLE_FILE", "XDG_STATE_HOME", "XDG_CACHE_HOME", "NO_COLOR")
+if TYPE_CHECKING:
+    from pibramble.targets.base import Target
+
+_KEPT = (
+    "PIBRAMBLE_STATE",
+    "PIBRAMBLE_CACHE",
+    "PIBRAMBLE_FILE",
+    "PIBRAMBLE_TARGET",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+    "NO_COLOR",
+)
 
 
-def become_root_for_lab(context: Context) -> None:
-    """Go on as root if the lab cannot be made without; return if it can, or if we are root."""
+def become_root_to_begin(target: Target) -> None:
+    """Go on as root if the target cannot be brought up without; return if it can, or if we are root."""
+    if os.getuid() == 0 or target.name != "lab":
+        return
     from pibramble.targets.lab import ground
 
-    if os.getuid() == 0:
-        return
-    if context.target.needs_root_to_end() or not ground.permitted(rootless=True):
+    become_root_to_end(target)
+    if not ground.permitted(rootless=True):
         _again_under_sudo("this kernel does not let ordinary users make a lab")
 
 
-def become_root_to_end(context: Context) -> None:
-    """Go on as root if root made the lab."""
-    if context.target.needs_root_to_end():
+def become_root_to_end(target: Target) -> None:
+    """Go on as root if root brought the target up."""
+    if target.name != "lab":
+        return
+    from pibramble.targets.lab.lab import Lab
+
+    if isinstance(target, Lab) and target.needs_root_to_end():
         _again_under_sudo("root brought this lab up")
 
 

@@ -102,6 +102,8 @@ def _show_remarks(found: ClusterStatus) -> None:
         click.echo(f"The {found.target} does not show:")
         for sentence in found.not_modelled:
             click.echo(f"  {sentence}")
+    else:
+        click.echo(f"target: {found.target}")
     for node in found.nodes:
         if not node.reachable:
             cure = f"\n  {node.hint}" if node.hint else ""

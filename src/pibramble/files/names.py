@@ -5,6 +5,8 @@ from __future__ import annotations
 from pibramble.files.model import NodeFile
 from pibramble.plan.model import NodePlan, Plan
 
+CARD_FILE = "/etc/pibramble/card.json"  # on a card: for which node of which cluster it was made
+
 
 def hostname(node: NodePlan) -> NodeFile:
     """Return the node's name."""

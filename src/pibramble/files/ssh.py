@@ -107,20 +107,7 @@ def client(plan: Plan) -> NodeFile:
     blocks = [f"Host {node.name} {node.address}\n    HostName {node.address}" for node in plan.nodes]
     everyone = " ".join(f"{node.name} {node.address}" for node in plan.nodes)
     options = [
-        f"User {plan.user}",
-        f"IdentityFile {USER_KEY}",
-        f"CertificateFile {USER_CERTIFICATE}",
-        "IdentitiesOnly yes",
-        "PreferredAuthentications publickey",
-        "GSSAPIAuthentication no",
-        "StrictHostKeyChecking yes",
-        # Only what the authority signed counts, not what somebody once accepted.
-        "UserKnownHostsFile none",
-        "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com",
-        "CheckHostIP no",
-        "UpdateHostKeys no",
-        # Exchanging keys of the post-quantum kind costs an ARMv6 board most of a second; this wire ends on the desk.
-        "KexAlgorithms ^curve25519-sha256",
+        *trust(plan.user, USER_KEY, USER_CERTIFICATE, known_hosts="none"),
         "ControlMaster auto",
         f"ControlPath {CONTROL_FOLDER}/%h",
         "ControlPersist yes",
@@ -132,11 +119,36 @@ def client(plan: Plan) -> NodeFile:
     return NodeFile("/etc/ssh/ssh_config.d/10-pibramble.conf", "\n\n".join(blocks) + "\n", "ssh to every node by name")
 
 
+def trust(user: str, key: str, certificate: str, *, known_hosts: str) -> list[str]:
+    """Return ssh_config(5) lines for whoever connects to nodes: as whom, and that certificates alone count."""
+    return [
+        f"User {user}",
+        f"IdentityFile {key}",
+        f"CertificateFile {certificate}",
+        "IdentitiesOnly yes",
+        "PreferredAuthentications publickey",
+        "GSSAPIAuthentication no",
+        "StrictHostKeyChecking yes",
+        # Only what the authority signed counts, not what somebody once accepted.
+        f"UserKnownHostsFile {known_hosts}",
+        "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com",
+        "CheckHostIP no",
+        "UpdateHostKeys no",
+        # Exchanging keys of the post-quantum kind costs an ARMv6 board most of a second; this wire ends on the desk.
+        "KexAlgorithms ^curve25519-sha256",
+    ]
+
+
 def known_hosts(plan: Plan, keyring: Keyring) -> NodeFile:
     """Return the one thing the head must know to recognise every node: the authority."""
-    key = " ".join(keyring.ca_public.split()[:2])
-    lines = [f"@cert-authority {node.name},{node.address} {key}" for node in plan.nodes]
-    return NodeFile("/etc/ssh/ssh_known_hosts", "\n".join(lines) + "\n", "nodes are known by their certificates")
+    content = known_authority(plan, keyring.ca_public)
+    return NodeFile("/etc/ssh/ssh_known_hosts", content, "nodes are known by their certificates")
+
+
+def known_authority(plan: Plan, ca_public: str) -> str:
+    """Return what a known_hosts file must say for every node to be recognised by its certificate."""
+    key = " ".join(ca_public.split()[:2])
+    return "".join(f"@cert-authority {node.name},{node.address} {key}\n" for node in plan.nodes)
 
 
 def services() -> list[Symlink]:

@@ -77,15 +77,15 @@ class ClusterStatus:
 
 def ask(plan: Plan, names: Sequence[str], connections: Connections, state: TargetState) -> ClusterStatus:
     """Ask the nodes of these names; what cannot be reached is part of the answer."""
-    dead = {node.node: node.detail for node in state.nodes if not node.running}
+    dead = {node.node: node for node in state.nodes if not node.running}
     outcomes = execute(connections, [name for name in names if name not in dead], _SCRIPT, timeout_s=_TIMEOUT_S)
     shared = state.one_machine  # load and memory are those of this machine
     nodes, host = [], None
     for name in names:
         node = plan.node(name)
         if name in dead:
-            cure = "`pibramble up` starts it again"
-            nodes.append(_node(node, reachable=False, problem=f"not running: {dead[name]}", hint=cure))
+            cure = dead[name].hint or "`pibramble up` starts it again"
+            nodes.append(_node(node, reachable=False, problem=dead[name].detail, hint=cure))
             continue
         outcome = outcomes[name]
         if outcome.exit_code is None:

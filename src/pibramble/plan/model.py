@@ -78,6 +78,8 @@ class Plan:
     head: NodePlan
     workers: tuple[NodePlan, ...]
     lab: LabSection
+    # The cluster file's text, for the head's card. Another comment in it is no other plan.
+    source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 
     @cached_property
     def nodes(self) -> tuple[NodePlan, ...]:

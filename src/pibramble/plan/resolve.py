@@ -21,8 +21,11 @@ _MBIT = 1_000_000
 _MTU = 1500
 
 
-def resolve(cluster: Cluster) -> Plan:
-    """Decide every name, address, MAC, route and port. Raises nothing for a cluster that was judged."""
+def resolve(cluster: Cluster, source: str = "") -> Plan:
+    """Decide every name, address, MAC, route and port. Raises nothing for a cluster that was judged.
+
+    `source` is the cluster file's text, which the plan passes on.
+    """
     section = cluster.cluster
     identity = section.id or section.name
     workers = expand(cluster)
@@ -50,6 +53,7 @@ def resolve(cluster: Cluster) -> Plan:
             for worker, address, interface in zip(workers, worker_addresses, names, strict=True)
         ),
         lab=cluster.lab,
+        source=source,
     )
 
 

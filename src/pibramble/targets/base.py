@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,7 @@ class NodeState:
     node: str
     running: bool
     detail: str = ""  # why not, in a few words
+    hint: str = ""  # what to do about it
 
 
 @attrs.frozen
@@ -49,13 +50,41 @@ class TargetState:
     one_machine: bool = False  # all nodes share one machine's cores and memory
 
 
+@attrs.frozen
+class NodeReport:
+    """What `up` found and did at one node, where a person should know."""
+
+    node: str
+    ok: bool  # its connection is open, or would be if it had been asked for
+    said: str  # "" or what was repaired, or what is wrong and its likely cause
+    hint: str = ""  # the cure, where it is a person's
+
+
+@attrs.frozen
+class UpReport:
+    """How `up` ended. A target that brings up all or nothing has nothing to say of single nodes."""
+
+    nodes: tuple[NodeReport, ...] = ()
+    remarks: tuple[str, ...] = ()  # about the cluster as a whole
+    plan: str = ""  # the digest of the plan that was meant, where that may be another machine's
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the nodes that are not there."""
+        return tuple(node.node for node in self.nodes if not node.ok)
+
+
 class Target(Protocol):
     """A place where a plan becomes real."""
 
     name: str
 
-    def up(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool = True) -> None:
-        """Bring every node up and open its connection, or leave nothing behind. What is up already stays."""
+    def up(self, plan: Plan, keys: Callable[[], Keyring], progress: Progress, *, connect: bool = True) -> UpReport:
+        """Bring every node up and open its connection, or leave nothing behind. What is up already stays.
+
+        Boards cannot be made to appear: there the report says which are missing. `keys` returns the cluster's keys and
+        makes those that are missing: to be called only where nodes are made.
+        """
         ...
 
     def down(self, progress: Progress) -> bool:

@@ -135,7 +135,8 @@ def test_the_card_says_whose_it_is(cards: dict[str, Path], workshop: Workshop) -
 def test_cards_are_small_and_private(workshop: Workshop) -> None:
     for name in NODES:
         facts = workshop.store.path(name).stat()
-        assert facts.st_size < 1_000_000
+        # The head carries pibramble itself.
+        assert facts.st_size < (3_000_000 if name == "head" else 500_000)
         assert stat.S_IMODE(facts.st_mode) == 0o600
 
 

@@ -21,6 +21,7 @@ def command(context: Context, node: str, *, as_json: bool) -> None:
     """Show what is on NODE's card beyond its base: the node's files and what only a card has."""
     from pibramble.cards import delta
     from pibramble.cards.content import of_card
+    from pibramble.cards.itself import PACKAGE_FOLDER
 
     planned = node_with_card(context, node)
     path = store(context).path(planned.name)
@@ -30,7 +31,10 @@ def command(context: Context, node: str, *, as_json: bool) -> None:
         print_json(entries)
         return
     columns = ("path", "kind", "mode", "owner", "why")
-    rows = [[str(entry.get(column, "")) for column in columns] for entry in entries]
+    others = [entry for entry in entries if not str(entry["path"]).startswith(f"{PACKAGE_FOLDER}/")]
+    rows = [[str(entry.get(column, "")) for column in columns] for entry in others]
+    if own := len(entries) - len(others):
+        rows.append([f"{PACKAGE_FOLDER}/", "files", "0644", "root", f"pibramble itself, {own} files"])
     show_table([column.upper() for column in columns], rows)
 
 

@@ -11,36 +11,14 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pibramble import paths, proc
+from pibramble import proc
 from pibramble.errors import PibrambleError
 from pibramble.operate import mux
 from pibramble.operate.execute import execute
 from pibramble.plan.model import Plan
+from pibramble.targets import opening
 from pibramble.targets.lab import ground
-from pibramble.targets.lab.orders import CONTROL_FOLDER
 from pibramble.targets.lab.state import LabState
-
-# Opens one connection a node, side by side, and prints `NODE<tab>reason` for each that fails. ssh -f stays behind as
-# the connection's master; -E keeps what it has to say away from the pipe that our caller reads.
-_OPEN_SCRIPT = f"""\
-cd {CONTROL_FOLDER} || exit 1
-for node; do
-    (: >"$node.log"
-     ssh -fN -E "$node.log" "$node" </dev/null >/dev/null 2>&1 ||
-         printf '%s\\t%s\\n' "$node" "$(tail -n 1 "$node.log")") &
-done
-wait
-"""
-
-
-def sockets_folder(label: str, name: str) -> Path:
-    """Return the folder for a lab's control sockets: short, and the person's own."""
-    uid = paths.owner().pw_uid
-    run = Path(f"/run/user/{uid}") if uid else Path("/run")
-    base = run / "pibramble" if os.access(run, os.W_OK) else Path(f"/tmp/pibramble-{uid}")  # noqa: S108 (0700, checked)
-    import zlib
-
-    return base / f"{name[:20]}-{zlib.crc32(label.encode()):08x}"
 
 
 class LabConnections:
@@ -69,10 +47,7 @@ class LabConnections:
             said = self._open_from_head(closed, timeout_s)
         except PibrambleError as error:
             return {**problems, **dict.fromkeys(closed, str(error))}
-        for line in said.splitlines():
-            node, _, reason = line.partition("\t")
-            problems[node] = reason
-        return problems
+        return {**problems, **opening.reasons(said)}
 
     def interactive(self, node: str) -> list[str]:
         """Return the ssh command that shares the node's connection."""
@@ -86,7 +61,7 @@ class LabConnections:
 
     def _open_from_head(self, nodes: Sequence[str], timeout_s: float) -> str:
         """Open connections from the head as the cluster's user; return what the script printed."""
-        words = ["sh", "-c", _OPEN_SCRIPT, "sh", *nodes]
+        words = ["sh", "-c", opening.script(unless_open=False), "sh", *nodes]
         head = self._plan.head.name
         if self._state.rootless or os.getuid() == 0:
             uid = str(self._state.user_uid)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import stat
 import subprocess
 import sys
 import time
@@ -19,13 +17,14 @@ from pibramble import locks, paths, proc
 from pibramble.errors import Exit, MissingError, NotUpError, PibrambleError
 from pibramble.files.model import Keyring
 from pibramble.files.render import render_all
+from pibramble.plan.digest import digest
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress
-from pibramble.serialise import plain
-from pibramble.targets.base import NodeState, TargetState
+from pibramble.targets import sockets
+from pibramble.targets.base import NodeState, TargetState, UpReport
 from pibramble.targets.lab import ground, links
 from pibramble.targets.lab.builder import DROPPED_CAPABILITIES, Order
-from pibramble.targets.lab.connect import LabConnections, sockets_folder
+from pibramble.targets.lab.connect import LabConnections
 from pibramble.targets.lab.orders import Ids, node_order, sshd_program
 from pibramble.targets.lab.processes import LABEL, Process, labelled, namespace
 from pibramble.targets.lab.state import LabState
@@ -51,15 +50,16 @@ class Lab:
         self._file = folder / "lab.json"
         self._label = str(folder)
 
-    def up(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool = True) -> None:
+    def up(self, plan: Plan, keys: Callable[[], Keyring], progress: Progress, *, connect: bool = True) -> UpReport:
         """Bring up what is not up, and open the connections if told to; all of it or nothing.
 
         Raises MissingError where the machine lacks something, BusyError while another pibramble is at it, and
         PibrambleError when a node could not be made; then what this call had begun is gone again.
         """
+        keyring = keys()
         with locks.held(self._folder / "lab.lock", "up", patience_s=_WAIT_FOR_OTHERS_S):
             state = self._living()
-            if state and state.plan_digest != _digest(plan):
+            if state and state.plan_digest != digest(plan):
                 raise PibrambleError(
                     f"the lab of {plan.name} is up, but from another cluster file than the one of now",
                     hint="`pibramble down` ends it and its jobs, then `pibramble up` brings the new one up",
@@ -74,6 +74,7 @@ class Lab:
                 state = self._repair(plan, keyring, state, progress)
                 if connect:
                     self._connect(plan, state, progress)
+        return UpReport()
 
     def down(self, progress: Progress) -> bool:
         """End everything; return whether there was anything."""
@@ -115,9 +116,9 @@ class Lab:
         try:
             keeper = ground.start_keeper(self._label, rootless=rootless)
             user_uid = paths.owner().pw_uid or _USER_UID
-            state = LabState(keeper, rootless, _digest(plan), str(self._sockets(plan)), user_uid)
+            state = LabState(keeper, rootless, digest(plan), str(self._sockets(plan)), user_uid)
             state.save(self._file)
-            _make_sockets_folder(Path(state.sockets), state)
+            sockets.make(Path(state.sockets), state.user_uid)
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
                 state = self._make_nodes(plan, keyring, state, plan.nodes, step.advance)
             state.save(self._file)
@@ -133,7 +134,7 @@ class Lab:
         missing = tuple(node for node in plan.workers if not self._is_running(state, node.name))
         if missing:
             for node in missing:
-                _end_connection(Path(state.sockets) / str(node.address))
+                sockets.end(Path(state.sockets) / str(node.address))
             try:
                 with progress.step("Making nodes", len(missing), "nodes") as step:
                     state = self._make_nodes(plan, keyring, state, missing, step.advance)
@@ -247,7 +248,7 @@ class Lab:
                 raise MissingError(
                     "this lab was brought up by root", hint="`sudo pibramble down` takes it down"
                 ) from None
-            _remove_sockets_folder(Path(state.sockets))
+            sockets.remove(Path(state.sockets))
         for pid in labelled(self._label):  # a keeper that was started but not yet written down
             _end(pid)
         self._file.unlink(missing_ok=True)
@@ -263,7 +264,7 @@ class Lab:
         return ground.inside(state.keeper, rootless=state.rootless)
 
     def _sockets(self, plan: Plan) -> Path:
-        return sockets_folder(self._label, plan.name)
+        return sockets.folder(self._label, plan.name)
 
     @staticmethod
     def _is_running(state: LabState, node: str) -> bool:
@@ -278,12 +279,6 @@ def _ids(state: LabState) -> Ids:
 
 def _without_root(state: LabState) -> tuple[str, ...]:
     return (ROOTLESS,) if state.rootless else ()
-
-
-def _digest(plan: Plan) -> str:
-    """Return what tells this plan from every other: a lab is only ever repaired to the plan it was built from."""
-    text = json.dumps([pibramble.__version__, plain(plan)])
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _system_path() -> str:
@@ -314,12 +309,6 @@ def _sshd_alive(init: Process) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def _end_connection(socket: Path) -> None:
-    """End a connection's master whose node has died: it would take ten more seconds to notice."""
-    if socket.exists():
-        proc.run(["ssh", "-F", "none", "-S", str(socket), "-O", "exit", "node"], check=False)
-
-
 def _end(pid: int) -> None:
     try:
         Process.of(pid).kill()
@@ -330,24 +319,3 @@ def _end(pid: int) -> None:
 def _is_outside(pid: int) -> bool:
     """Say whether a process shares our own pid namespace: a pibramble command's helper, not a part of the lab."""
     return namespace(pid, "pid") == namespace(os.getpid(), "pid")
-
-
-def _make_sockets_folder(folder: Path, state: LabState) -> None:
-    """Make the folder for control sockets, the cluster user's alone. Raises PibrambleError when it is another's."""
-    base = folder.parent
-    base.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, exist_ok=True)
-    paths.give_to_owner(base)
-    info = base.lstat()
-    if info.st_uid not in {0, paths.owner().pw_uid} or not stat.S_ISDIR(info.st_mode):
-        raise PibrambleError(f"{base} belongs to somebody else", hint="Remove it, or ask its owner to.")
-    _remove_sockets_folder(folder)
-    folder.mkdir(mode=0o700)
-    if os.getuid() == 0:
-        os.chown(folder, state.user_uid, state.user_uid)
-
-
-def _remove_sockets_folder(folder: Path) -> None:
-    if folder.is_dir() and not folder.is_symlink():
-        for entry in folder.iterdir():
-            entry.unlink()
-        folder.rmdir()

@@ -15,11 +15,11 @@ import attrs
 
 from pibramble.errors import MissingError
 from pibramble.files.model import NodeFile, NodeFiles
+from pibramble.files.ssh import CONTROL_FOLDER
 from pibramble.plan.model import BRIDGE, NodePlan, Plan, Role
 from pibramble.targets.lab import links
 from pibramble.targets.lab.builder import FileOrder, NodeOrder
 
-CONTROL_FOLDER = "/run/pibramble/ssh"  # in the head: where ControlPath of its ssh_config points
 _MPICH = "/opt/mpich"
 _MPICH_PROGRAMS = ("mpiexec", "mpiexec.hydra", "mpirun", "mpicc", "mpicxx", "mpic++", "mpichversion", "hydra_pmi_proxy")
 _NOBODY = 65534

@@ -1,0 +1,1 @@
+"""Real boards: on the head itself links are looked at and repaired; from a PC the head is asked to."""
