@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from pibramble.targets.lab.processes import labelled
+from pibramble.targets.processes import labelled
 from tests.lab.conftest import LabCluster
 
 

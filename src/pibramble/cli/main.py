@@ -35,6 +35,7 @@ VERBS = {
     "files": Verb("files", "Show what each node's disk will hold.", "Think"),
     "card": Verb("card", "Make, look at and write the SD card of every board.", "Build"),
     "up": Verb("up", "Bring the cluster up.", "Run"),
+    "emulator": Verb("emulator", "Look behind emulated boards, and disturb them.", "Run"),
     "down": Verb("down", "Take the cluster down, and all that is left of it.", "Run"),
     "status": Verb("status", "Ask every node how it is.", "Operate"),
     "exec": Verb("exec_", "Run a command on many nodes.", "Operate"),
@@ -88,7 +89,9 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file", "file", type=click.Path(), help="The cluster file. [default: ./cluster.toml]")
-@click.option("-t", "--target", metavar="NAME", help="lab or hardware. [default: the one that is up, else what fits]")
+@click.option(
+    "-t", "--target", metavar="NAME", help="lab, emulator or hardware. [default: the one that is up, else what fits]"
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every system command, ready to be pasted.")
 @click.version_option(__version__, prog_name="pibramble", message="%(prog)s %(version)s")

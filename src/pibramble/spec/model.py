@@ -131,6 +131,13 @@ class LabSection:
 
 
 @attrs.frozen(kw_only=True)
+class EmulatorSection:
+    """`[emulator]`: how QEMU stands in for the boards."""
+
+    paced: bool = _field("Serial links are no faster than their baud rate.", default=False)
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -139,3 +146,4 @@ class Cluster:
     workers: tuple[WorkerGroup, ...] = _field("The workers.", default=())
     nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
+    emulator: EmulatorSection = _field("The emulator.", factory=EmulatorSection)

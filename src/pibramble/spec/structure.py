@@ -16,7 +16,16 @@ import attrs
 
 from pibramble.spec.findings import Finding, did_you_mean, listed, nearest
 from pibramble.spec.locate import Path
-from pibramble.spec.model import Cluster, ClusterSection, HeadSection, LabSection, Link, NodeOverride, WorkerGroup
+from pibramble.spec.model import (
+    Cluster,
+    ClusterSection,
+    EmulatorSection,
+    HeadSection,
+    LabSection,
+    Link,
+    NodeOverride,
+    WorkerGroup,
+)
 
 SECTIONS: Mapping[str, type] = {
     "cluster": ClusterSection,
@@ -24,6 +33,7 @@ SECTIONS: Mapping[str, type] = {
     "workers": WorkerGroup,
     "nodes": NodeOverride,
     "lab": LabSection,
+    "emulator": EmulatorSection,
 }
 
 _EXAMPLES: Mapping[type, tuple[str, str]] = {

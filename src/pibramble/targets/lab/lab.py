@@ -26,8 +26,8 @@ from pibramble.targets.lab import ground, links
 from pibramble.targets.lab.builder import DROPPED_CAPABILITIES, Order
 from pibramble.targets.lab.connect import LabConnections
 from pibramble.targets.lab.orders import Ids, node_order, sshd_program
-from pibramble.targets.lab.processes import LABEL, Process, labelled, namespace
 from pibramble.targets.lab.state import LabState
+from pibramble.targets.processes import LABEL, Process, labelled, namespace
 
 NOT_MODELLED = (
     "Latency: every wire answers as fast as this machine's memory; only its rate is shaped.",

@@ -1,0 +1,108 @@
+"""Waits for machines to boot, shows how far each has come, and says what was the matter with one that did not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from pibramble.errors import Exit, PibrambleError
+from pibramble.progress import Lines
+from pibramble.targets.emulator.order import Facts
+from pibramble.targets.emulator.stages import Stage, readable, stage, trouble
+
+_POLL_S = 0.5
+_TAIL_LINES = 12
+_ORDER = tuple(Stage)
+
+
+class BootError(PibrambleError):
+    """A node that did not boot; the message has its console's last lines and the likely reason."""
+
+
+@attrs.define
+class _Node:
+    log: Path
+    begin: int  # where this boot begins in the log
+    began_s: float
+    stage: Stage = Stage.POWER
+    shown: str = ""
+
+    def console(self) -> str:
+        try:
+            with self.log.open("rb") as file:
+                file.seek(self.begin)
+                return file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+class Watch:
+    """The boots that are under way."""
+
+    def __init__(self, logs: Mapping[str, Path], lines: Lines, facts: Callable[[], Facts]) -> None:
+        """Begin now: what the logs hold already belongs to earlier boots. `facts` asks the keeper."""
+        now = time.monotonic()
+        self._nodes = {name: _Node(log, log.stat().st_size if log.exists() else 0, now) for name, log in logs.items()}
+        self._lines = lines
+        self._facts = facts
+
+    def wait(self, until: Callable[[], bool], deadline_s: float, doing: str) -> None:
+        """Poll until `until` is true; show the stages meanwhile.
+
+        Raises BootError when a machine ends or nothing comes by `deadline_s` (of the monotonic clock).
+        """
+        while not until():
+            self.look()
+            if time.monotonic() > deadline_s:
+                slow = [name for name, node in self._nodes.items() if node.stage not in {Stage.SSH, Stage.READY}]
+                raise self.failure(slow[0] if slow else next(iter(self._nodes)), f"{doing} took too long")
+            time.sleep(_POLL_S)
+
+    def look(self) -> None:
+        """Read the consoles and show what is new. Raises BootError for a machine that has ended."""
+        for name, node in self._nodes.items():
+            if node.stage is Stage.READY:
+                continue
+            found = stage(node.console())
+            if _ORDER.index(found) > _ORDER.index(node.stage):
+                self._reach(name, found)
+        dead = {
+            name: facts.ended
+            for name, facts in self._facts().nodes.items()
+            if name in self._nodes and not facts.running
+        }
+        for name, ended in dead.items():
+            raise self.failure(name, ended or "it has ended")
+
+    def ready(self, name: str) -> None:
+        """Somebody has logged in."""
+        self._reach(name, Stage.READY)
+
+    def reached(self, name: str, least: Stage) -> bool:
+        """Say whether a node has come so far."""
+        return _ORDER.index(self._nodes[name].stage) >= _ORDER.index(least)
+
+    def failure(self, name: str, what: str) -> BootError:
+        """Return the error for a node that does not come up."""
+        node = self._nodes[name]
+        console = node.console()
+        found = trouble(console, node=name, log=str(node.log))
+        tail = readable(console, _TAIL_LINES)
+        reason, cure = found or (
+            f"nothing it said tells why; it came as far as {node.stage}",
+            f"all it said: {node.log}",
+        )
+        hint = "\n".join(
+            [f"likely: {reason}", cure, "its console's last lines:", *(f"  {line}" for line in tail.splitlines())]
+        )
+        return BootError(f"{name} did not come up: {what}", hint=hint, exit_code=Exit.FAILED)
+
+    def _reach(self, name: str, found: Stage) -> None:
+        node = self._nodes[name]
+        node.stage = found
+        part = f"{found} {time.monotonic() - node.began_s:.0f} s"
+        node.shown = f"{node.shown}, {part}" if node.shown else part
+        self._lines.say(name, node.shown)
