@@ -59,11 +59,10 @@ def _own(node: NodePlan, keyring: Keyring, disk_id: int) -> Iterator[Entry]:
             f"PARTUUID={boot} {BOOT_FOLDER} vfat defaults,noatime,nofail,noauto,x-systemd.automount 0 2",
         ),
     )
-    # Accounts and caches are made with the card: without these, systemd takes /etc for new and makes them at first boot.
+    # Accounts and caches are made with the card; without these, systemd would make them at the first boot.
     for folder in ("/etc", "/var"):
-        yield NodeFile(
-            f"{folder}/.updated", "# By pibramble: as new as /usr.\n", "the first boot has nothing to catch up on"
-        )
+        stamp = "# By pibramble: as new as /usr.\n"
+        yield NodeFile(f"{folder}/.updated", stamp, "the first boot has nothing to catch up on")
     yield Edit(
         f"{BOOT_FOLDER}/cmdline.txt",
         "the kernel finds the root on this card, whatever else is plugged in",

@@ -90,7 +90,7 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file", "file", type=click.Path(), help="The cluster file. [default: ./cluster.toml]")
 @click.option(
-    "-t", "--target", metavar="NAME", help="lab, emulator or hardware. [default: the one that is up, else what fits]"
+    "-t", "--target", metavar="NAME", help="lab, emulator or hardware. [default: what is up, else what fits]"
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every system command, ready to be pasted.")

@@ -39,8 +39,6 @@ def services() -> Iterator[Symlink]:
 
 def drivers() -> NodeFile:
     """Return the drivers that are not loaded by themselves, as modprobe.d(5)."""
-    lines = [
-        "# Graphics, sound and camera: seconds at boot, and milliamperes ever after.",
-        *(f"blacklist {name}" for name in _UNUSED_DRIVERS),
-    ]
-    return NodeFile("/etc/modprobe.d/pibramble-lean.conf", "\n".join(lines) + "\n", "no drivers for what is not there")
+    head = "# Graphics, sound and camera: seconds at boot, and milliamperes ever after.\n"
+    content = head + "".join(f"blacklist {name}\n" for name in _UNUSED_DRIVERS)
+    return NodeFile("/etc/modprobe.d/pibramble-lean.conf", content, "no drivers for what is not there")

@@ -24,10 +24,8 @@ def command(context: Context, nodes: str | None, *, boot: bool, as_json: bool) -
     from pibramble.operate.nodeset import select
     from pibramble.targets.emulator.verify import Verifier
 
-    names = select(context.plan, nodes or "@all", None)
-    if nodes is None:
-        names = [name for name in names if context.plan.node(name).board.firmware]
-    chosen = with_cards(context, names)
+    with_card = tuple(node.name for node in context.plan.nodes if node.board.firmware)
+    chosen = with_cards(context, select(context.plan, nodes, None) if nodes else with_card)
     if not chosen:
         raise UsageError(f"{context.plan.name} has no cards: none of its nodes starts from one")
     verifier = Verifier(context.plan, context.keyring, context.folder)

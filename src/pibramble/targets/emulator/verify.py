@@ -77,12 +77,8 @@ class Verifier:
         began = time.monotonic()
         try:
             with socket.create_server(("127.0.0.1", 0)) as cables, progress.lines([node.name]) as lines:
-                bench = prepare.Bench(
-                    self.plan,
-                    wires,
-                    Backplane(cables.getsockname()[1], "nobody"),
-                    uplink(self.plan, free_port(), wires / "world"),
-                )
+                nowhere = Backplane(cables.getsockname()[1], "nobody")
+                bench = prepare.Bench(self.plan, wires, nowhere, uplink(self.plan, free_port(), wires / "world"))
                 machine = bench.prepare(node, image, scratch, verify=True)
                 log = Path(machine.log)
                 log.unlink(missing_ok=True)
