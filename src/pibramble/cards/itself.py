@@ -17,6 +17,7 @@ from pibramble.spec.load import ON_A_HEAD
 
 PACKAGE_FOLDER = "/usr/lib/python3/dist-packages/pibramble"  # Debian's Python looks there, beside what apt brought
 COMMAND = "/usr/bin/pibramble"
+_COMPILED = "/var/lib/pibramble/compiled"
 
 # -I: whatever a person's environment or home says about Python, the command finds the package of its card.
 _COMMAND = """\
@@ -31,12 +32,13 @@ main()
 _COMPILE_UNIT = f"""\
 [Unit]
 Description=Compile pibramble's Python once
-ConditionPathExists=!{PACKAGE_FOLDER}/__pycache__
+ConditionPathExists=!{_COMPILED}
 ConditionPathIsReadWrite=/
 
 [Service]
 Type=exec
-ExecStart=/usr/bin/python3 -m compileall -q {PACKAGE_FOLDER}
+StateDirectory=pibramble
+ExecStart=/bin/sh -c "/usr/bin/python3 -m compileall -q {PACKAGE_FOLDER} && touch {_COMPILED}"
 Nice=19
 CPUSchedulingPolicy=idle
 IOSchedulingClass=idle

@@ -89,9 +89,7 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file", "file", type=click.Path(), help="The cluster file. [default: ./cluster.toml]")
-@click.option(
-    "-t", "--target", metavar="NAME", help="lab, emulator or hardware. [default: what is up, else what fits]"
-)
+@click.option("-t", "--target", metavar="NAME", help="lab, emulator or hardware. [default: what is up, else what fits]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every system command, ready to be pasted.")
 @click.version_option(__version__, prog_name="pibramble", message="%(prog)s %(version)s")

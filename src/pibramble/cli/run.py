@@ -91,7 +91,8 @@ def place_of(context: Context) -> Place:
 
     def gone(nodes: Sequence[str]) -> dict[str, str]:
         states = context.target.state().nodes
-        return {state.node: state.detail for state in states if not state.running and state.node in nodes}
+        dead = (state for state in states if not state.running and state.for_good)
+        return {state.node: state.detail for state in dead if state.node in nodes}
 
     return Place(context.plan, context.folder, context.connections, gone)
 

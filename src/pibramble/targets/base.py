@@ -37,6 +37,7 @@ class NodeState:
     running: bool
     detail: str = ""  # why not, in a few words
     hint: str = ""  # what to do about it
+    for_good: bool = True  # false: it may come back by itself, so a job that uses it is not lost yet
 
 
 @attrs.frozen

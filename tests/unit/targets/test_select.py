@@ -12,8 +12,10 @@ from pibramble.files.names import CARD_FILE
 from pibramble.files.ssh import USER_KEY
 from pibramble.plan.resolve import resolve
 from pibramble.targets import select, whereabouts
+from pibramble.targets.base import TargetState
 from pibramble.targets.hardware.from_pc import FromPc
 from pibramble.targets.hardware.on_head import OnHead
+from pibramble.targets.lab.lab import Lab
 from tests.unit.files.disks import CLUSTER
 
 PLAN = resolve(CLUSTER)
@@ -42,6 +44,14 @@ def test_what_is_asked_for_counts_more_than_what_is_up(tmp_path: Path, monkeypat
     monkeypatch.setenv(select.VARIABLE, "lab")
     assert select.choose(PLAN, tmp_path).name == "lab"
     assert select.choose(PLAN, tmp_path, "hardware").name == "hardware"
+
+
+def test_two_that_are_up_are_told_apart_by_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_a_head(tmp_path)
+    (tmp_path / "lab.json").touch()
+    monkeypatch.setattr(Lab, "state", lambda _self: TargetState("lab", up=True))
+    with pytest.raises(UsageError, match="up in several places: lab and hardware"):
+        select.choose(PLAN, tmp_path)
 
 
 def test_on_the_head_the_hardware_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from pibramble.targets.emulator.state import control_socket
 
 _PATIENCE_S = 420.0  # on an idle PC some 60 s
 _FSCK_S = 600
-_SAID = re.compile(r"^pibramble-verify: (\w+) ?(.*?)\s*$", re.MULTILINE)
+_SAID = re.compile(r"pibramble-verify: (\w+) *(.*?)\s*$", re.MULTILINE)
 _DONE = "pibramble-verify: done"
 _FSCK_FAT_DIRTY = 1  # fsck.fat(8): errors that it would have corrected
 

@@ -14,7 +14,7 @@ from pibramble.operate import mux
 from pibramble.plan.model import Plan
 from pibramble.targets import opening, reasons
 
-_PATIENCE_S = 60  # a handshake of two ARMv6 boards takes 1 to 2 s, many at once longer
+_PATIENCE_S = 120  # a handshake of two ARMv6 boards takes 1 to 2 s, and the head has one core for all of them
 
 
 class HeadConnections:

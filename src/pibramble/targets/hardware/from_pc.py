@@ -62,10 +62,13 @@ class FromPc:
                 f"where is the head of {plan.name}?", hint="pibramble up --head HOST: its address on your network"
             )
         with locks.held(self._folder / "hardware.lock", "up", patience_s=_WAIT_FOR_OTHERS_S):
+            if (before := self._remembered()) and (before.host, before.port) != (self._way.host, self._way.port):
+                self._close()  # what is open leads to where the head was
             connections = self._through(plan, self._way)
             head = plan.head.name
             with progress.step("Connecting to the head"):
                 if refused := connections.open([head]):
+                    connections.close()  # every worker's leads through the head
                     raise UnreachableError(
                         f"{head} at {refused[head]}", hint="on? at this address? `ping` it; a serial console shows more"
                     )
@@ -80,13 +83,13 @@ class FromPc:
             locks.held(self._folder / "hardware.lock", "down", patience_s=_WAIT_FOR_OTHERS_S, interrupt="up"),
             progress.step("Closing connections"),
         ):
-            closed = self._folder_of_sockets().is_dir() and self._close()
+            closed = self._close()
             self._file.unlink(missing_ok=True)
             return closed
 
     def state(self) -> TargetState:
         """Say whether a head is remembered; what its links are only the head knows."""
-        return TargetState(self.name, up=self._file.exists())
+        return TargetState(self.name, up=self._remembered() is not None)
 
     def connections(self, plan: Plan) -> ThroughHead:
         """Return the way to the nodes. Raises NotUpError."""

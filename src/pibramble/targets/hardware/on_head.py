@@ -71,8 +71,12 @@ class OnHead:
         states = [NodeState(self._plan.head.name, running=True)]
         for worker in self._plan.workers:
             trouble = found.get(worker.name)
-            what = brief(worker, trouble) if trouble else None
-            states.append(NodeState(worker.name, trouble is None, what.said if what else "", what.hint if what else ""))
+            if trouble is None:
+                states.append(NodeState(worker.name, running=True))
+            else:
+                what = brief(worker, trouble)
+                # A serial link that was cut for a moment comes back; whether a job survives that its connections tell.
+                states.append(NodeState(worker.name, running=False, detail=what.said, hint=what.hint, for_good=False))
         return TargetState(self.name, up=True, nodes=tuple(states))
 
     def connections(self, plan: Plan) -> HeadConnections:
@@ -81,18 +85,17 @@ class OnHead:
 
     def _mend_head(self) -> Iterator[str]:
         """Repair what all links need; yield what was done, or could not be."""
-        wanted: list[tuple[bool, str, tuple[str, ...]]] = [
-            (BRIDGE in self._system.interfaces(), f"there was no bridge {BRIDGE}: networkd restarted",
-             ("systemctl", "restart", "systemd-networkd.service")),
-            (self._system.forwards(), "the head did not pass packets on: switched on",
-             ("sysctl", "--quiet", "--ignore", "--load", "/etc/sysctl.d/60-pibramble.conf")),
-            (_as_root("nft", "list", "table", "inet", "pibramble") == "", "the firewall was not loaded: loaded",
-             ("nft", "-f", "/etc/nftables.conf")),
-        ]  # fmt: skip
-        for well, said, command in wanted:
-            if not well:
-                problem = _as_root(*command)
-                yield f"{said.partition(':')[0]}, and that could not be mended: {problem}" if problem else said
+        if BRIDGE not in self._system.interfaces():
+            restart = ("systemctl", "restart", "systemd-networkd.service")
+            yield _mended(f"there was no bridge {BRIDGE}", "networkd restarted", restart)
+        if not self._system.forwards():
+            load = ("sysctl", "--quiet", "--ignore", "--load", "/etc/sysctl.d/60-pibramble.conf")
+            yield _mended("the head did not pass packets on", "switched on", load)
+        problem = _as_root("nft", "list", "table", "inet", "pibramble")
+        if "No such file" in problem:  # nft's word for a table that is not loaded
+            yield _mended("the firewall was not loaded", "loaded", ("nft", "-f", "/etc/nftables.conf"))
+        elif problem:
+            yield f"the firewall could not be looked at: {problem}"
 
     def _mend_links(self) -> tuple[dict[str, str], dict[str, Diagnosis]]:
         """Repair links; return worker -> what was done, and worker -> what is wrong for those that stay broken."""
@@ -145,6 +148,12 @@ class OnHead:
                 yield NodeReport(node.name, ok=True, said=done)
 
 
+def _mended(wrong: str, done: str, command: Sequence[str]) -> str:
+    """Run the command as root, and return what to tell of it."""
+    problem = _as_root(*command)
+    return f"{wrong}, and that could not be mended: {problem}" if problem else f"{wrong}: {done}"
+
+
 def _as_root(*words: str) -> str:
     """Run a command as root; return "" or why it failed, in one line."""
     command: Sequence[str] = words if os.getuid() == 0 else ("sudo", "-n", *words)
@@ -152,5 +161,7 @@ def _as_root(*words: str) -> str:
         done = proc.run(command, check=False)
     except PibrambleError as error:
         return error.message
-    last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-    return "" if done.returncode == 0 else (last[0] if last else f"exit code {done.returncode}")
+    if done.returncode == 0:
+        return ""
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return said[0] if said else f"exit code {done.returncode}"  # nft, for one, goes on with a drawing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,6 @@ from pibramble.targets.hardware.look import System
 for interface in System().interfaces().values():
     print(interface.name, interface.mac, interface.up, interface.carrier, interface.bridge or '-')"
     """
-    import sys
-
     argv = ["unshare", "--net", "--mount", "sh", "-ec", script, sys.executable]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     seen = {line.split()[0]: line.split()[1:] for line in said}
