@@ -19,6 +19,11 @@ _MASKED = {
     "sys-kernel-tracing.mount": "nothing here uses it",
     "sys-fs-fuse-connections.mount": "nothing here uses it",
     "dev-mqueue.mount": "nothing here uses it",
+    "sys-kernel-config.mount": "nothing here uses it",
+    "systemd-pstore.service": "no crash survives in a card's board",
+    "systemd-udev-load-credentials.service": "nobody hands credentials to a card",
+    "systemd-binfmt.service": "a board runs programs of its own kind",
+    "modprobe@drm.service": "nobody sits at a screen",
     # LVM's business.
     "e2scrub_reap.service": "there is no LVM on a card",
     "e2scrub_all.timer": "there is no LVM on a card",
@@ -35,6 +40,9 @@ def services() -> Iterator[Symlink]:
     """Yield the units that do not start."""
     for unit, why in _MASKED.items():
         yield units.mask(unit, why)
+    yield Symlink(
+        "/etc/systemd/system/default.target", "/usr/lib/systemd/system/multi-user.target", "no graphics to wait for"
+    )
 
 
 def drivers() -> NodeFile:

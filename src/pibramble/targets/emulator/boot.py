@@ -11,9 +11,11 @@ import attrs
 from pibramble.errors import Exit, PibrambleError
 from pibramble.progress import Lines
 from pibramble.targets.emulator.order import Facts
-from pibramble.targets.emulator.stages import Stage, readable, stage, trouble
+from pibramble.targets.emulator.stages import Stage, hopeless, readable, stage, trouble
 
 _POLL_S = 0.5
+_STUCK_S = 60.0  # a kernel that says nothing for so long will say nothing more
+_STARTS = 3
 _TAIL_LINES = 12
 _ORDER = tuple(Stage)
 
@@ -29,6 +31,9 @@ class _Node:
     began_s: float
     stage: Stage = Stage.POWER
     shown: str = ""
+    said_bytes: int = 0
+    said_s: float = 0.0  # when it last said something
+    starts: int = 1
 
     def console(self) -> str:
         try:
@@ -42,12 +47,12 @@ class _Node:
 class Watch:
     """The boots that are under way."""
 
-    def __init__(self, logs: Mapping[str, Path], lines: Lines, facts: Callable[[], Facts]) -> None:
-        """Begin now: what the logs hold already belongs to earlier boots. `facts` asks the keeper."""
+    def __init__(self, logs: Mapping[str, Path], lines: Lines, ask: Callable[[str, str], Facts]) -> None:
+        """Begin now: what the logs hold already belongs to earlier boots. `ask` is the keeper's (state.py)."""
         now = time.monotonic()
-        self._nodes = {name: _Node(log, log.stat().st_size if log.exists() else 0, now) for name, log in logs.items()}
+        self._nodes = {name: _Node(log, _size(log), now, said_s=now) for name, log in logs.items()}
         self._lines = lines
-        self._facts = facts
+        self._ask = ask
 
     def wait(self, until: Callable[[], bool], deadline_s: float, doing: str) -> None:
         """Poll until `until` is true; show the stages meanwhile.
@@ -62,20 +67,35 @@ class Watch:
             time.sleep(_POLL_S)
 
     def look(self) -> None:
-        """Read the consoles and show what is new. Raises BootError for a machine that has ended."""
+        """Read the consoles and show what is new. Raises BootError for a boot that has failed."""
         for name, node in self._nodes.items():
             if node.stage is Stage.READY:
                 continue
-            found = stage(node.console())
+            console = node.console()
+            found = stage(console)
             if _ORDER.index(found) > _ORDER.index(node.stage):
                 self._reach(name, found)
-        dead = {
-            name: facts.ended
-            for name, facts in self._facts().nodes.items()
-            if name in self._nodes and not facts.running
-        }
-        for name, ended in dead.items():
-            raise self.failure(name, ended or "it has ended")
+            if hopeless(console):
+                raise self.failure(name, "its boot has failed")
+            self._start_again_if_stuck(name, node, len(console))
+        facts = self._ask("facts", "").nodes
+        for name in self._nodes:
+            if not facts[name].running:
+                raise self.failure(name, facts[name].ended or "it has ended")
+
+    def _start_again_if_stuck(self, name: str, node: _Node, said_bytes: int) -> None:
+        """Start a machine anew whose kernel has fallen silent: in QEMU that happens now and then on a busy PC."""
+        now = time.monotonic()
+        if said_bytes != node.said_bytes or node.stage not in {Stage.POWER, Stage.KERNEL}:
+            node.said_bytes, node.said_s = said_bytes, now
+        elif now - node.said_s > _STUCK_S and node.starts < _STARTS:
+            self._ask("stop", name)
+            node.begin, node.began_s, node.said_s = _size(node.log), now, now
+            node.starts += 1
+            node.stage, node.said_bytes = Stage.POWER, 0
+            node.shown = f"{node.shown}, fell silent, started again"
+            self._lines.say(name, node.shown)
+            self._ask("start", name)
 
     def ready(self, name: str) -> None:
         """Somebody has logged in."""
@@ -106,3 +126,7 @@ class Watch:
         part = f"{found} {time.monotonic() - node.began_s:.0f} s"
         node.shown = f"{node.shown}, {part}" if node.shown else part
         self._lines.say(name, node.shown)
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0

@@ -128,7 +128,7 @@ class Emulator:
                 keeper = start_keeper(order, self._folder / "keeper.log")
                 state = EmulatorState(keeper, digest(plan), bench.uplink.ssh_port, str(folder))
                 state.save(self._file)
-                watch = Watch(logs, lines, lambda: state.ask("facts"))
+                watch = Watch(logs, lines, state.ask)
                 self._come_up(plan, [node.name for node in nodes], state, watch, connect=connect)
         except BaseException:
             self._destroy()
@@ -139,7 +139,7 @@ class Emulator:
         facts = state.ask("facts")
         dead = [name for name, node in facts.nodes.items() if not node.running]
         with progress.lines(dead) as lines:
-            watch = Watch({name: self.places(name).log for name in dead}, lines, lambda: state.ask("facts"))
+            watch = Watch({name: self.places(name).log for name in dead}, lines, state.ask)
             for name in dead:
                 state.ask("start", name)
             self._come_up(plan, dead, state, watch, connect=connect)

@@ -54,6 +54,8 @@ def archive(plan: Plan, node: NodePlan, backplane: Backplane, *, verify: bool = 
             "[Match]\nName=backplane\n[Link]\nRequiredForOnline=no\n"
             f"[Network]\nAddress={GUEST}/{NETWORK.prefixlen}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
         )
+        # It takes QEMU's adapters for one of an older kind and gives them an address of its own making.
+        members["pibramble/run/modprobe.d/pibramble-emulator.conf"] = _text("blacklist cdc_subset\n")
         script = "usb-head" if node.role is Role.HEAD else "usb-worker"
         words = _words(plan, node)
         members[f"{_SCRIPTS}/{script}"] = _file(script)

@@ -55,7 +55,7 @@ _TROUBLES = (
         "512 MB are all that such a board has: leave something out",
     ),
     _Trouble(
-        re.compile(r"You are in emergency mode|Give root password for maintenance|rescue mode"),
+        re.compile(r"You are in (?:emergency|rescue) mode|root account is locked"),
         "systemd gave up: something that the boot needs has failed",
         "the console's log says what: {log}",
     ),
@@ -67,6 +67,7 @@ _TROUBLES = (
     _Trouble(re.compile(r"Kernel panic"), "the kernel panicked", "the console's log says why: {log}"),
 )
 
+_HOPELESS = re.compile(r"You are in emergency mode|You are in rescue mode|root account is locked")
 _REBOOT = re.compile(r"reboot: Restarting system")
 _NO_REBOOT = re.compile(r"Kernel panic|panic= boot argument")
 _BORN = re.compile(r"Linux version ")
@@ -83,6 +84,11 @@ def trouble(console: str, *, node: str, log: str) -> tuple[str, str] | None:
     return (found.reason, found.cure.format(node=node, log=log)) if found else None
 
 
+def hopeless(console: str) -> bool:
+    """Say whether a boot has ended where nothing more will come."""
+    return _HOPELESS.search(console) is not None
+
+
 def asked_for_reboot(console: str) -> bool:
     """Say whether a machine that has ended wanted to start anew, rather than having panicked."""
     *_, last = _BORN.split(console)
@@ -91,5 +97,5 @@ def asked_for_reboot(console: str) -> bool:
 
 def readable(console: str, lines: int) -> str:
     """Return the last lines without colours and cursor movements."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z!]*|\x1b[=>]|[\x00-\x08\x0b-\x1f]", "", console.replace("\r", ""))
+    text = re.sub(r"\x1b\[[0-9;:?]*[A-Za-z]|\x1b\[!p|\x1b[=>]|[\x00-\x08\x0b-\x1f]", "", console.replace("\r", ""))
     return "\n".join(text.rstrip().splitlines()[-lines:])

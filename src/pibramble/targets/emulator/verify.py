@@ -84,7 +84,7 @@ class Verifier:
                 log.unlink(missing_ok=True)
                 order = Order({node.name: machine}, {}, str(control_socket(wires)), cables.fileno(), "nobody")
                 with kept(order, scratch / "keeper.log") as state:
-                    watch = Watch({node.name: log}, lines, lambda: state.ask("facts"))
+                    watch = Watch({node.name: log}, lines, state.ask)
                     watch.wait(lambda: _DONE in _text(log), time.monotonic() + _PATIENCE_S, "its boot")
             return _judge(node, _text(log), time.monotonic() - began)
         finally:
