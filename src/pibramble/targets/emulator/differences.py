@@ -67,6 +67,11 @@ DIFFERENCES = (
         "of the next power of two, at least 2 GiB: other sizes QEMU refuses. Writes go to a throw-away layer",
     ),
     Difference(
+        "memory",
+        "256 MB on a Model A; a Pi 4 may have more than the 1 GB of the smallest",
+        "512 MB on all 32-bit boards, since QEMU's have no other size; on 64-bit ones as much as the smallest board has",
+    ),
+    Difference(
         "64-bit boards",
         "BCM2710 to BCM2712 with their own UARTs, SD host and USB",
         "QEMU's generic `virt` machine with virtio devices: the card's kernel, programs and files are tried, "
