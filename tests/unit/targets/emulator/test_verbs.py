@@ -110,5 +110,6 @@ def test_wires_are_listed_pulled_and_joined(desk: Desk, bench: Bench) -> None:  
 
     unknown = desk.type("unplug", "zero9")
     assert (unknown.returncode, unknown.stdout) == (Exit.WRONG, "")
-    # It hangs on no serial line, so there is nothing that a cut could mean.
-    assert desk.type("unplug", "zero1", "--link").returncode != Exit.OK
+    no_line = desk.type("unplug", "zero1", "--link")
+    assert no_line.returncode == Exit.WRONG
+    assert "zero1 hangs on no serial link, and no other can be cut\n  those that do: aplus\n" in no_line.stderr
