@@ -69,7 +69,7 @@ DIFFERENCES = (
     Difference(
         "memory",
         "256 MB on a Model A; a Pi 4 may have more than the 1 GB of the smallest",
-        "512 MB on all 32-bit boards, since QEMU's have no other size; on 64-bit ones as much as the smallest board has",
+        "512 MB on all 32-bit boards, since QEMU's have no other size; on 64-bit ones what the smallest board has",
     ),
     Difference(
         "64-bit boards",

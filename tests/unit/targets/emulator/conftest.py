@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from pibramble.plan.model import Plan
 from pibramble.plan.resolve import resolve
 from pibramble.spec.model import Cluster, ClusterSection, HeadSection, Link, WorkerGroup
+from pibramble.targets import sockets
+from tests.unit.targets.emulator.keepers import Bench
 
 CLUSTER = Cluster(
     cluster=ClusterSection(name="emu"),
@@ -32,3 +36,16 @@ def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a test's clusters have their state."""
     monkeypatch.setenv("PIBRAMBLE_STATE", str(tmp_path / "state"))
     return tmp_path / "state"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Where a test's keepers run; they end with it."""
+    wires = sockets.folder(str(tmp_path), "keeper-test")
+    sockets.make(wires)
+    with socket.create_server(("127.0.0.1", 0)) as cables:
+        made = Bench(tmp_path, wires, cables)
+        yield made
+        for keeper in made.keepers:
+            keeper.kill()
+    sockets.remove(wires)

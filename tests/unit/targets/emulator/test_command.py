@@ -139,21 +139,20 @@ def test_usb_serial_adapters_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head_board", "head_port", "worker_board", "who", "next_one"),
+    ("head_board", "head_port", "worker_board", "who", "own"),
     [
-        ("pi-1b", "/dev/ttyUSB1", "pi-1a-plus", "head", "it has /dev/ttyAMA0 and USB adapters .*/dev/ttyUSB0 is next"),
-        ("pi-1b", "/dev/ttyAMA0", "pi-zero-2w", "a", "it has USB adapters in their order: /dev/ttyUSB0 is next"),
-        ("pi-4b", "/dev/ttyAMA0", "pi-1a-plus", "head", "it has USB adapters in their order: /dev/ttyUSB0 is next"),
+        ("pi-1b", "/dev/ttyUSB1", "pi-1a-plus", "head", "/dev/ttyAMA0 and "),
+        ("pi-1b", "/dev/ttyAMA0", "pi-zero-2w", "a", ""),
+        ("pi-4b", "/dev/ttyAMA0", "pi-1a-plus", "head", ""),
     ],
 )
 def test_a_link_on_a_port_that_the_machine_has_not_is_refused(
-    head_board: str, head_port: str, worker_board: str, who: str, next_one: str
+    head_board: str, head_port: str, worker_board: str, who: str, own: str
 ) -> None:
     group = WorkerGroup(name="a", board=worker_board, link=Link.SERIAL, head_port=head_port)
-    with pytest.raises(UsageError, match=f"{who} has a link on /dev/tty.*, which the emulated .* has not") as error:
+    with pytest.raises(UsageError, match=rf"{who} has a link on /dev/tty\w+, which the emulated .* has not") as error:
         qemu(serial(group, board=head_board), who)
-    assert next_one.split(".*")[-1] in error.value.hint
-    assert next_one.split(".*", maxsplit=1)[0] in error.value.hint
+    assert error.value.hint == f"it has {own}USB adapters in their order: /dev/ttyUSB0 is next"
 
 
 def test_a_fixed_address_of_the_uplink_gives_it_its_network(plan: Plan) -> None:

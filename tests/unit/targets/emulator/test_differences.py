@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from pibramble.plan.model import Plan
 from pibramble.targets.emulator.differences import DIFFERENCES, command_line
@@ -45,4 +46,12 @@ def test_the_command_lists_them_as_json() -> None:
     said = json.loads(pibramble("emulator", "differences", "--json").stdout)
     assert [(entry["subject"], entry["board"], entry["emulator"]) for entry in said] == [
         (difference.subject, difference.board, difference.emulator) for difference in DIFFERENCES
+    ]
+
+
+def test_the_page_has_the_same_list() -> None:
+    page = (Path(__file__).parents[4] / "docs/emulator.md").read_text(encoding="utf-8")
+    table = page.partition("| subject | on the board | emulated |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == [
+        f"| {difference.subject} | {difference.board} | {difference.emulator} |" for difference in DIFFERENCES
     ]

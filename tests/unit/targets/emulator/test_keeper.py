@@ -7,67 +7,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
 import pytest
 
 from pibramble.errors import Exit, NotUpError, PibrambleError
-from pibramble.targets import sockets
 from pibramble.targets.emulator.keeping import start_keeper
-from pibramble.targets.emulator.order import Facts, LineOrder, NodeFacts, NodeOrder, Order, socket_paths
-from pibramble.targets.emulator.state import EmulatorState, control_socket
+from pibramble.targets.emulator.order import Facts, LineOrder, NodeFacts, socket_paths
+from pibramble.targets.emulator.state import EmulatorState
 from pibramble.targets.processes import Process
-
-PATIENCE_S = 20
-TOKEN = "0123456789abcdef"  # noqa: S105 (a test's)
-FOREVER = ("sleep", "1000")
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-
-
-@attrs.frozen
-class Bench:
-    """A folder for a cluster whose machines a test makes up."""
-
-    folder: Path
-    wires: Path
-    cables: socket.socket
-    keepers: list[Process] = attrs.field(factory=list)
-
-    def log(self, node: str) -> Path:
-        return self.folder / f"{node}.log"
-
-    def order(self, *, lines: tuple[str, ...] = (), **machines: tuple[str, ...]) -> Order:
-        nodes = {
-            name: NodeOrder(argv, str(self.log(name)), str(self.folder / f"{name}.errors"))
-            for name, argv in machines.items()
-        }
-        serial = {name: LineOrder(*socket_paths(self.wires, name), baud=None) for name in lines}
-        return Order(nodes, serial, str(control_socket(self.wires)), self.cables.fileno(), TOKEN)
-
-    def start(self, *, lines: tuple[str, ...] = (), **machines: tuple[str, ...]) -> EmulatorState:
-        keeper = start_keeper(self.order(lines=lines, **machines), self.folder / "keeper.log")
-        self.keepers.append(keeper)
-        return EmulatorState(keeper, "digest", 22_022, str(self.wires))
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    wires = sockets.folder(str(tmp_path), "keeper-test")
-    sockets.make(wires)
-    with socket.create_server(("127.0.0.1", 0)) as cables:
-        made = Bench(tmp_path, wires, cables)
-        yield made
-        for keeper in made.keepers:
-            keeper.kill()
-    sockets.remove(wires)
+from tests.unit.targets.emulator.keepers import FOREVER, PATIENCE_S, TOKEN, Bench, until
 
 
 def machines(state: EmulatorState) -> list[Process]:
@@ -122,8 +72,8 @@ def test_a_board_that_reboots_is_started_again(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "[    0.0] Linux version 6.12\\n[   9.1] Kernel panic - not syncing: VFS\\n[   9.2] reboot: Restarting system\\n",
-        "[    0.0] Linux version 6.12\\n[   90.1] reboot: Power down\\n",
+        "[  0.0] Linux version 6.12\\n[  9.1] Kernel panic - not syncing: VFS\\n[  9.2] reboot: Restarting system\\n",
+        "[  0.0] Linux version 6.12\\n[ 90.1] reboot: Power down\\n",
         "",
     ],
     ids=["a panic", "a power-off", "nothing"],

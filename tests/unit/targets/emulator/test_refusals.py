@@ -57,7 +57,7 @@ def test_cards_that_are_not_are_named_each_with_what_is_the_matter(cards: tuple[
 
 def test_a_pc_starts_from_no_card() -> None:
     plan = resolve(Cluster(head=HeadSection(board="pc"), workers=(WorkerGroup(name="zero1"),)))
-    with pytest.raises(UsageError, match="head is a .*, and the emulator boots cards") as error:
+    with pytest.raises(UsageError, match=r"head is a .*, and the emulator boots cards") as error:
         nodes_with_cards(plan)
     assert "--target lab" in error.value.hint
     assert nodes_with_cards(PLAN) == PLAN.nodes
@@ -80,7 +80,7 @@ def install(folder: Path, *names: str) -> None:
 
 
 def test_without_qemu_apts_line_is_told(bare_machine: Path, plan: Plan) -> None:  # noqa: ARG001
-    with pytest.raises(MissingError, match="fdtput.* which are not installed") as error:
+    with pytest.raises(MissingError, match=r"fdtput.* which are not installed") as error:
         check_programs(plan.nodes)
     assert {"qemu-system-arm,", "qemu-system-aarch64,"} <= set(error.value.message.split())
     assert error.value.exit_code == Exit.MISSING

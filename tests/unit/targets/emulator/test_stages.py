@@ -18,10 +18,10 @@ SYSTEMD = (
     "[   76.444501] systemd[1]: System time advanced to built-in epoch: Mon 2026-04-13 19:38:05 UTC\r\n"
     "\x1b[0;1;39mWelcome to \x1b[0m\x1b[1mDebian GNU/Linux 13 (trixie)\x1b[0m\x1b[0;1;39m!\x1b[0m\r\n"
     "         Starting \x1b[0;1;39msystemd-networkd.service\x1b[0m - Network Configuration...\r\r\n"
-    "\x1b[K[  \x1b[0;31m*\x1b[0;1;31m*\x1b[0m] (1 of 4) Job systemd-networkd.service/start running (53s / 2min 13s)\r\r\n"
+    "\x1b[K[  \x1b[0;31m*\x1b[0;1;31m*\x1b[0m] (1 of 4) Job systemd-networkd.service/start running (53s)\r\r\n"
 )
 NETWORK = (
-    "\r\r\x1b[K[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39msystemd-networkd.service\x1b[0m - Network Configuration.\r\r\n"
+    "\x1b[K[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39msystemd-networkd.service\x1b[0m - Network Configuration.\r\r\n"
     "\x1b[K[\x1b[0;32m  OK  \x1b[0m] Reached target \x1b[0;1;39mnetwork.target\x1b[0m - Network.\r\r\n"
     "         Starting \x1b[0;1;39mssh.service\x1b[0m - OpenBSD Secure Shell server...\r\r\n"
 )

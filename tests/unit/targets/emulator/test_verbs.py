@@ -16,9 +16,7 @@ from pibramble.plan.resolve import resolve
 from pibramble.spec import load
 from pibramble.targets.emulator.emulator import Emulator
 from tests.unit.targets.emulator.desk import pibramble
-from tests.unit.targets.emulator.test_keeper import FOREVER, Bench, bench, until
-
-__all__ = ["bench"]  # the fixture
+from tests.unit.targets.emulator.keepers import FOREVER, Bench, until
 
 CLUSTER = """\
 [cluster]
@@ -88,7 +86,7 @@ def test_a_console_is_read_also_when_its_node_is_off(desk: Desk) -> None:
     assert str(log) in done.stderr
 
 
-def test_wires_are_listed_pulled_and_joined(desk: Desk, bench: Bench) -> None:  # noqa: F811 (the fixture)
+def test_wires_are_listed_pulled_and_joined(desk: Desk, bench: Bench) -> None:
     state = bench.start(lines=("aplus",), head=FOREVER, zero1=FOREVER, aplus=FOREVER)
     desk.state.mkdir(parents=True, exist_ok=True)
     state.save(desk.state / "emulator.json")
