@@ -46,6 +46,11 @@ DIFFERENCES = (
         "a USB network adapter of QEMU's (virtio's on 64-bit boards) that is named as the plan names the uplink",
     ),
     Difference(
+        "Ethernet links",
+        "a switch between the head and workers that have a port",
+        "none: a cluster with such workers is refused",
+    ),
+    Difference(
         "console",
         "ttyAMA0, unless that carries a link",
         "the second UART (ttyS1), which is off in the device tree that the card brings and is switched on; on 64-bit "

@@ -16,7 +16,7 @@ from pibramble.files.model import Keyring
 from pibramble.plan.model import Plan
 from pibramble.plan.resolve import resolve
 from pibramble.progress import SilentProgress
-from pibramble.spec.model import Cluster, HeadSection, WorkerGroup
+from pibramble.spec.model import Cluster, HeadSection, Link, WorkerGroup
 from pibramble.targets.emulator.emulator import Emulator, check_cards, nodes_with_cards
 from pibramble.targets.emulator.prepare import check_programs, disk_size
 from tests.unit.cards.bases import make_base
@@ -61,6 +61,16 @@ def test_a_pc_starts_from_no_card() -> None:
         nodes_with_cards(plan)
     assert "--target lab" in error.value.hint
     assert nodes_with_cards(PLAN) == PLAN.nodes
+
+
+def test_a_worker_on_ethernet_is_refused_rather_than_waited_for() -> None:
+    four = WorkerGroup(name="four", board="pi-4b", link=Link.ETHERNET)
+    plan = resolve(Cluster(head=HeadSection(board="pi-1b"), workers=(WorkerGroup(name="zero1"), four)))
+    with pytest.raises(
+        UsageError, match="four hangs on the head by Ethernet, which the emulator does not wire"
+    ) as error:
+        nodes_with_cards(plan)
+    assert "--target lab" in error.value.hint
 
 
 @pytest.fixture
