@@ -15,7 +15,8 @@ from tests.unit.files.disks import Disks
 from tests.unit.files.readers import program, read
 
 UNITS = Path("/usr/lib/systemd/system")
-MASKED = [Path(link.path).name for link in lean.services()]
+MASKED = [Path(link.path).name for link in lean.services() if link.target == "/dev/null"]
+NEWER = {"systemd-udev-load-credentials.service"}  # than Debian bookworm's systemd: since 254
 
 
 @pytest.mark.parametrize("unit", MASKED)
@@ -24,6 +25,8 @@ def test_what_is_left_out_is_a_unit_of_debians(unit: str) -> None:
     if not (UNITS / "getty@.service").exists():
         pytest.skip("needs Debian's systemd")
     template = re.sub(r"@[^.]+", "@", unit)
+    if unit in NEWER and not (UNITS / template).exists():
+        pytest.skip("this machine's systemd is older")
     assert (UNITS / template).exists()
 
 
@@ -60,5 +63,5 @@ def test_a_pc_keeps_what_it_has(disk: Disks) -> None:
     """Its screen and its sound are its person's."""
     pc = Cluster(head=HeadSection(board="pc"), workers=(WorkerGroup(name="zero1"),))
     node = render(resolve(pc), disk.keyring, "head")
-    assert not {Path(link.path).name for link in node.links} & set(MASKED)
+    assert not {Path(link.path).name for link in node.links if link.target == "/dev/null"} & set(MASKED)
     assert not [file.path for file in node.files if "lean" in file.path]
