@@ -20,13 +20,21 @@ from pibramble.targets.processes import Process
 from tests.unit.targets.emulator.keepers import FOREVER, PATIENCE_S, TOKEN, Bench, until
 
 
+def running() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
 def command(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+    """Return a process' words; none of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def machines(state: EmulatorState) -> list[Process]:
     """Return what runs, once each has become the machine's own program."""
-    until(lambda: all(command(pid)[:1] not in ([], ["setpriv"]) for pid in state.keeper.children()))
+    until(lambda: all(command(pid) and str(state.keeper.pid) not in command(pid) for pid in state.keeper.children()))
     return [Process.of(pid) for pid in state.keeper.children()]
 
 
@@ -97,6 +105,13 @@ def test_with_the_keeper_everything_ends_however_it_ends(bench: Bench, number: s
     assert len(running) == 2
     os.kill(state.keeper.pid, number)
     until(lambda: not any(process.alive() for process in [state.keeper, *running]))
+
+
+def test_a_keeper_that_goes_the_moment_it_has_started_a_machine_takes_it_along(bench: Bench) -> None:
+    name = f"1000.{os.getpid()}{time.monotonic_ns()}"  # of these machines and no others
+    for _ in range(10):
+        bench.start(head=("sleep", name), zero1=("sleep", name)).keeper.kill()
+    until(lambda: not [pid for pid in running() if name in command(pid)])
 
 
 def test_a_serial_link_is_cut_and_joined_and_its_bytes_are_counted(bench: Bench) -> None:
