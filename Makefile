@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
-.PHONY: help demo test test-cards bench docs setup setup-dev transcripts lock clean
+.PHONY: help demo test test-cards test-emulator bench docs setup setup-dev transcripts lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -14,6 +14,11 @@ test: setup-dev ## Set up, then lint, types and every test that needs no emulato
 test-cards: setup-dev ## Make real base systems for the boards and hold their cards against the programs that read them
 	@scripts/setup cards
 	@scripts/test-cards
+
+test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
+	@scripts/setup cards
+	@scripts/setup emulator
+	@scripts/test-emulator
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench

@@ -43,7 +43,7 @@ def read(image: Image, machine: Machine) -> BootFiles:
 
     config = content("config.txt").decode("utf-8", errors="replace")
     kernel = _setting(config, r"kernel=(\S+)") or "kernel.img"
-    initramfs = _setting(config, r"initramfs\s+(\S+)")
+    initramfs = _setting(config, r"initramfs\s+(\S+)(?:\s+\S+)?")  # where it goes may follow
     if not initramfs:
         raise BootError(
             f"{image.name}: config.txt names no initramfs",

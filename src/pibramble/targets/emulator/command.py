@@ -181,7 +181,8 @@ def _dns(up: Uplink) -> str:
 
 
 def _adapter(machine: Machine) -> str:
-    return "usb-net" if machine.is_board else "virtio-net-pci"
+    # Without a ROM to boot from the network with: Debian has it in a package of its own, and QEMU insists on it.
+    return "usb-net" if machine.is_board else "virtio-net-pci,romfile="
 
 
 def _is_serial(node: NodePlan) -> bool:

@@ -46,6 +46,11 @@ DIFFERENCES = (
         "a USB network adapter of QEMU's (virtio's on 64-bit boards) that is named as the plan names the uplink",
     ),
     Difference(
+        "Ethernet links",
+        "a switch between the head and workers that have a port",
+        "none: a cluster with such workers is refused",
+    ),
+    Difference(
         "console",
         "ttyAMA0, unless that carries a link",
         "the second UART (ttyS1), which is off in the device tree that the card brings and is switched on; on 64-bit "
@@ -65,6 +70,11 @@ DIFFERENCES = (
         "SD card",
         "of any size",
         "of the next power of two, at least 2 GiB: other sizes QEMU refuses. Writes go to a throw-away layer",
+    ),
+    Difference(
+        "memory",
+        "256 MB on a Model A; a Pi 4 may have more than the 1 GB of the smallest",
+        "512 MB on all 32-bit boards, since QEMU's have no other size; on 64-bit ones what the smallest board has",
     ),
     Difference(
         "64-bit boards",

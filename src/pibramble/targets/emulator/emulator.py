@@ -203,12 +203,17 @@ class Emulator:
 
 
 def nodes_with_cards(plan: Plan) -> tuple[NodePlan, ...]:
-    """Return all nodes. Raises UsageError when one of them starts from no card."""
+    """Return all nodes. Raises UsageError when one starts from no card, or hangs on a wire that is not emulated."""
     for node in plan.nodes:
         if not node.board.firmware:
             raise UsageError(
                 f"{node.name} is a {node.board.title}, and the emulator boots cards",
                 hint="give it a board's name in the cluster file, or use the lab: `pibramble up --target lab`",
+            )
+        if node.link and node.link.kind is Link.ETHERNET:
+            raise UsageError(
+                f"{node.name} hangs on the head by Ethernet, which the emulator does not wire",
+                hint="USB and serial links it does; the lab has all three: `pibramble up --target lab`",
             )
     return plan.nodes
 

@@ -23,7 +23,9 @@ from pibramble.targets.emulator.relay import Cables, Line, serve_line
 from pibramble.targets.emulator.stages import asked_for_reboot
 
 # The kernel ends QEMU when the thread that started it ends (prctl(2)); it must do so when we are killed, too.
-_ENDED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+# That is of no use to a child whose parent went before it asked for it: so it looks whether we are still there.
+_IF_PARENT_IS = '[ "$PPID" = "$0" ] && exec "$@"'
+_ENDED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", _IF_PARENT_IS)
 _REQUEST_BYTES = 4096
 _ENOUGH_OF_A_LOG = 8192
 
@@ -67,7 +69,10 @@ class Machine:
         print(f"+ {paste(self._order.argv)} &", file=sys.stderr, flush=True)
         with Path(self._order.errors).open("ab") as errors:  # noqa: ASYNC230 (a local file)
             self._child = await asyncio.create_subprocess_exec(
-                *_ENDED_WITH_US, *self._order.argv, stdin=asyncio.subprocess.DEVNULL, stdout=errors, stderr=errors
+                *(*_ENDED_WITH_US, str(os.getpid()), *self._order.argv),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
             )
 
     async def _keep(self) -> None:

@@ -146,7 +146,9 @@ class Cables:
     def greet(self, greeting: bytes, end: _CableEnd) -> bool:
         """Hear who it is, and pair it with its other end if that waits; false for somebody who is no end."""
         words = greeting.decode(errors="replace").split()
-        if len(words) != 3 or not hmac.compare_digest(words[0], self._token) or words[1] not in _ENDS:  # noqa: PLR2004
+        if not greeting.endswith(b"\n") or len(words) != 3 or words[1] not in _ENDS:  # noqa: PLR2004
+            return False
+        if not hmac.compare_digest(words[0].encode(), self._token.encode()):  # as text it raises on what is not ASCII
             return False
         _, which, node = words
         end.node = node

@@ -71,6 +71,8 @@ _HOPELESS = re.compile(r"You are in emergency mode|You are in rescue mode|root a
 _REBOOT = re.compile(r"reboot: Restarting system")
 _NO_REBOOT = re.compile(r"Kernel panic|panic= boot argument")
 _BORN = re.compile(r"Linux version ")
+# ECMA-48: control sequences (5.4), operating system commands (8.3.89, which end with BEL too), single characters.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>]|[\x00-\x08\x0b-\x1f]")
 
 
 def stage(console: str) -> Stage:
@@ -97,5 +99,5 @@ def asked_for_reboot(console: str) -> bool:
 
 def readable(console: str, lines: int) -> str:
     """Return the last lines without colours and cursor movements."""
-    text = re.sub(r"\x1b\[[0-9;:?]*[A-Za-z]|\x1b\[!p|\x1b[=>]|[\x00-\x08\x0b-\x1f]", "", console.replace("\r", ""))
+    text = _CONTROL.sub("", console.replace("\r", ""))
     return "\n".join(text.rstrip().splitlines()[-lines:])
