@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
-.PHONY: help demo test test-cards test-mpich bench docs setup setup-dev transcripts lock clean
+.PHONY: help demo test test-cards test-mpich test-emulator bench docs setup setup-dev transcripts lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -19,6 +19,11 @@ test-mpich: setup-dev ## Compile MPICH from its source for a board, make a base 
 	@scripts/setup cards
 	@scripts/setup mpich
 	@scripts/test-cards -m mpich
+
+test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
+	@scripts/setup cards
+	@scripts/setup emulator
+	@scripts/test-emulator
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.progress import Progress as RichProgress
 
 
@@ -23,6 +24,14 @@ class Step(Protocol):
         ...
 
 
+class Lines(Protocol):
+    """A line for each of several things that go on side by side."""
+
+    def say(self, name: str, text: str) -> None:
+        """Say how it stands with one of them."""
+        ...
+
+
 class Progress(Protocol):
     """Where steps are shown."""
 
@@ -31,9 +40,17 @@ class Progress(Protocol):
         """Show a step while the block runs. `unit` is "B" for bytes, else a word like "nodes"."""
         ...
 
+    @contextmanager
+    def lines(self, names: Sequence[str]) -> Iterator[Lines]:
+        """Show a line for each of `names` while the block runs."""
+        ...
+
 
 class _Silent:
     def advance(self, units: int = 1, note: str = "") -> None:
+        pass
+
+    def say(self, name: str, text: str) -> None:
         pass
 
 
@@ -42,6 +59,11 @@ class SilentProgress:
 
     @contextmanager
     def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:  # noqa: ARG002
+        """Show nothing."""
+        yield _Silent()
+
+    @contextmanager
+    def lines(self, names: Sequence[str]) -> Iterator[Lines]:  # noqa: ARG002
         """Show nothing."""
         yield _Silent()
 
@@ -57,6 +79,22 @@ class PlainProgress:
         word = unit.removesuffix("s") if total == 1 else unit
         count = f" ({total} {word})" if total is not None and unit and unit != "B" else ""
         print(f"{title}{count}: {time.monotonic() - began:.2f} s", file=sys.stderr)
+
+    @contextmanager
+    def lines(self, names: Sequence[str]) -> Iterator[Lines]:
+        """Print a line whenever there is something new to say."""
+        yield _PlainLines(max(map(len, names), default=0))
+
+
+class _PlainLines:
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._said: dict[str, str] = {}
+
+    def say(self, name: str, text: str) -> None:
+        if self._said.get(name) != text:
+            self._said[name] = text
+            print(f"{name:{self._width}}  {text}", file=sys.stderr)
 
 
 class _RichStep:
@@ -87,6 +125,36 @@ class TerminalProgress:
             task = bars.add_task(title, total=total, note="")
             yield _RichStep(bars, task)
             bars.update(task, completed=total or 1, total=total or 1, note="")
+
+    @contextmanager
+    def lines(self, names: Sequence[str]) -> Iterator[Lines]:
+        """Show the lines in place, and leave them behind."""
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(stderr=True), refresh_per_second=4) as live:
+            shown = _TerminalLines(live, names)
+            yield shown
+            shown.update()
+
+
+class _TerminalLines:
+    def __init__(self, live: Live, names: Sequence[str]) -> None:
+        self._live = live
+        self._texts = dict.fromkeys(names, "")
+
+    def say(self, name: str, text: str) -> None:
+        if self._texts.get(name) != text:
+            self._texts[name] = text
+            self.update()
+
+    def update(self) -> None:
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2))
+        for name, text in self._texts.items():
+            table.add_row(name, text)
+        self._live.update(table)
 
 
 def for_terminal(*, quiet: bool = False) -> Progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from pibramble.targets import sockets
-from pibramble.targets.lab.processes import labelled
+from pibramble.targets.processes import labelled
 from tests.lab.conftest import LabCluster
 
 

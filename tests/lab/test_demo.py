@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pibramble.targets.lab.processes import labelled
+from pibramble.targets.processes import labelled
 
 REPO = Path(__file__).parents[2]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pibramble.errors import Exit
-from pibramble.targets.lab.processes import namespace
 from pibramble.targets.lab.state import LabState
+from pibramble.targets.processes import namespace
 from tests.lab.conftest import LabCluster
 
 pytestmark = pytest.mark.lab

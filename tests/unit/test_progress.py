@@ -1,12 +1,74 @@
-"""What long work says of itself where there is no terminal."""
+"""How work tells that it goes on: one line a step, and lines of what goes on side by side."""
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import subprocess
+import sys
 
 import pytest
 
-from pibramble.progress import PlainProgress
+from pibramble.progress import PlainProgress, SilentProgress
+
+SCRIPT = """
+from pibramble.progress import TerminalProgress, for_terminal
+progress = for_terminal()
+assert isinstance(progress, TerminalProgress)
+with progress.lines(["head", "zero1"]) as lines:
+    lines.say("head", "kernel 3 s")
+    lines.say("zero1", "kernel 4 s")
+    lines.say("head", "kernel 3 s, systemd 9 s")
+"""
+
+
+def test_in_a_log_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainProgress().lines(["head", "zero1"]) as lines:
+        lines.say("head", "kernel 3 s")
+        lines.say("head", "kernel 3 s")
+        lines.say("zero1", "kernel 4 s")
+        lines.say("head", "kernel 3 s, systemd 9 s")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "head   kernel 3 s\nzero1  kernel 4 s\nhead   kernel 3 s, systemd 9 s\n"
+
+
+def test_of_nothing_there_are_no_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainProgress().lines([]):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_who_wants_silence_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with SilentProgress().lines(["head"]) as lines:
+        lines.say("head", "kernel 3 s")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_in_a_terminal_each_has_one_line_that_stays() -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stderr=theirs, stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # EIO: the other side has closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    assert process.wait(20) == 0, shown.decode()
+    # What stands there in the end is what was drawn after the last movement upwards.
+    last = re.split(r"\x1b\[1A\x1b\[2K", shown.decode())[-1]
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).replace("\r", "")
+    assert [line.split("  ", maxsplit=1) for line in text.strip().splitlines()] == [
+        ["head", " kernel 3 s, systemd 9 s"],
+        ["zero1", "kernel 4 s"],
+    ]
 
 
 @pytest.mark.parametrize(

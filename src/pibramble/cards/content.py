@@ -64,9 +64,14 @@ def _own(node: NodePlan, keyring: Keyring, disk_id: int, system: System) -> Iter
         remove=(r"^#.*UNCONFIGURED.*\n?", rf"^[^#\s]\S*\s+(?:/|/boot|{BOOT_FOLDER})\s.*\n?"),
         add=(
             f"PARTUUID={root} / ext4 defaults,noatime 0 1",
-            f"PARTUUID={boot} {system.boot_folder} vfat defaults,noatime 0 2",
+            # Mounted when somebody looks: no boot waits for it, nor fails because a worn card hides it.
+            f"PARTUUID={boot} {system.boot_folder} vfat defaults,noatime,nofail,noauto,x-systemd.automount 0 2",
         ),
     )
+    # Accounts and caches are made with the card; without these, systemd would make them at the first boot.
+    for folder in ("/etc", "/var"):
+        stamp = "# By pibramble: as new as /usr.\n"
+        yield NodeFile(f"{folder}/.updated", stamp, "the first boot has nothing to catch up on")
     yield Edit(
         f"{BOOT_FOLDER}/cmdline.txt",
         "the kernel finds the root on this card, whatever else is plugged in",

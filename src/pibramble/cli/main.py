@@ -38,6 +38,7 @@ VERBS = {
     "files": Verb("files", "Show what each node's disk will hold.", "Think"),
     "card": Verb("card", "Make, look at and write the SD card of every board.", "Build"),
     "up": Verb("up", "Bring the cluster up.", "Run"),
+    "emulator": Verb("emulator", "Look behind emulated boards, and disturb them.", "Run"),
     "down": Verb("down", "Take the cluster down, and all that is left of it.", "Run"),
     "status": Verb("status", "Ask every node how it is.", "Operate"),
     "exec": Verb("exec_", "Run a command on many nodes.", "Operate"),
@@ -93,7 +94,7 @@ class LazyGroup(click.Group):
 @click.option(
     "-f", "--file", "file", type=click.Path(readable=False), help="The cluster file. [default: ./cluster.toml]"
 )
-@click.option("-t", "--target", metavar="NAME", help="lab or hardware. [default: the one that is up, else what fits]")
+@click.option("-t", "--target", metavar="NAME", help="lab, emulator or hardware. [default: what is up, else what fits]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every system command, ready to be pasted.")
 @click.version_option(__version__, prog_name="pibramble", message="%(prog)s %(version)s")

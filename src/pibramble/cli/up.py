@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     short_help="Bring the cluster up.",
     epilog="Examples: pibramble up; pibramble up --head 192.168.1.20; pibramble up --target lab",
 )
-@click.option("-t", "--target", "asked", metavar="NAME", help="lab or hardware. [default: the one that is up, "
+@click.option("-t", "--target", "asked", metavar="NAME", help="lab, emulator or hardware. [default: what is up, "
               "else on the head hardware, elsewhere the lab]")  # fmt: skip
 @click.option("--head", metavar="HOST[:PORT]", help="Real boards, whose head this is; remembered until `down`.")
 @click.option("--patience", "patience_s", type=click.FloatRange(min=1), metavar="SECONDS",

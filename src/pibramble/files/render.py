@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pibramble.files import boot, firewall, gadget, mpi, names, network, ppp, resolver, ssh, time, users
+from pibramble.files import boot, firewall, gadget, lean, mpi, names, network, ppp, resolver, ssh, time, users
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
 from pibramble.plan.model import NodePlan, Plan, Role
 from pibramble.spec.model import Link
@@ -36,6 +36,8 @@ class Renderer:
         shared = self._everywhere if node.role is Role.HEAD else self._on_workers
         entries: list[Entry] = [*shared, names.hostname(node), *ssh.host_key(self._keyring.hosts[node.name])]
         entries += _head(self._plan, self._keyring) if node.role is Role.HEAD else _worker(self._plan, node)
+        if node.board.firmware:
+            entries += [*lean.services(), lean.drivers()]
         return _sorted(node.name, entries)
 
 

@@ -26,6 +26,14 @@ def derive(cluster_id: str, node: str, end: End) -> str:
     return bytes([(digest[0] | _LOCAL) & ~_GROUP, *digest[1:]]).hex(":")
 
 
+def derive_for(cluster_id: str, node: str, purpose: str, *, vendor: str) -> str:
+    """Return a MAC address under a vendor's prefix (three octets), for an adapter that only an emulator has."""
+    digest = hashlib.blake2b(
+        f"{cluster_id}\0{node}\0{purpose}".encode(), digest_size=3, person=b"pibramble-mac"
+    ).digest()
+    return f"{vendor}:{digest.hex(':')}"
+
+
 def is_local(mac: str) -> bool:
     """Tell a locally administered address, which is ours to set, from one that is burned into hardware."""
     return bool(int(mac[:2], 16) & _LOCAL)

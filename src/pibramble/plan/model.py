@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import attrs
 
 from pibramble.catalog.model import Board
-from pibramble.spec.model import LabSection, Link
+from pibramble.spec.model import EmulatorSection, LabSection, Link
 
 BRIDGE = "bramble"  # the head's bridge: USB and Ethernet workers are its ports, and it holds the head's address
 WORKER_INTERFACE = "uplink"  # every worker's only interface, whatever its wire
@@ -79,6 +79,7 @@ class Plan:
     head: NodePlan
     workers: tuple[NodePlan, ...]
     lab: LabSection
+    emulator: EmulatorSection
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 

@@ -64,6 +64,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             for worker, address, interface in zip(workers, worker_addresses, names, strict=True)
         ),
         lab=cluster.lab,
+        emulator=cluster.emulator,
         source=source,
     )
 

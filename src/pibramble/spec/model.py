@@ -212,6 +212,13 @@ class CardsSection:
 
 
 @attrs.frozen(kw_only=True)
+class EmulatorSection:
+    """`[emulator]`: how QEMU stands in for the boards."""
+
+    paced: bool = _field("Serial links are no faster than their baud rate.", default=False)
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -222,6 +229,7 @@ class Cluster:
     cards: CardsSection = _field("The cards of the boards.", factory=CardsSection)
     mpi: MpiSection = _field("The MPICH on the cards.", factory=MpiSection)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
+    emulator: EmulatorSection = _field("The emulator.", factory=EmulatorSection)
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())
     supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
     bridges: tuple[BridgeSection, ...] = _field("The UART bridges.", default=())

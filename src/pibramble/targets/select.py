@@ -28,6 +28,12 @@ def _hardware(folder: Path, plan: Plan) -> Target:
     return OnHead(folder, plan) if is_head(plan) else FromPc(folder)
 
 
+def _emulator(folder: Path, _plan: Plan) -> Target:
+    from pibramble.targets.emulator.emulator import Emulator
+
+    return Emulator(folder)
+
+
 class Entry(NamedTuple):
     """How a target is made, and the file of the state folder that is there while it may be up."""
 
@@ -37,6 +43,7 @@ class Entry(NamedTuple):
 
 TARGETS = {
     "lab": Entry(_lab, "lab.json"),
+    "emulator": Entry(_emulator, "emulator.json"),
     "hardware": Entry(_hardware, "hardware.json"),
 }
 

@@ -32,6 +32,7 @@ _ADDRESS = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?"  # IPv6: two co
 _WAY = re.compile(
     rf"(?P<bare>{_ADDRESS})|(?:\[(?P<bracketed>{_ADDRESS})\]|(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*))(?::(?P<port>[0-9]{{1,5}}))?"
 )
+_ALIVE_S = 10  # between questions whether the other end is still there
 _MARGIN_S = 15  # for what the head tells of a worker's silence, beyond its own patience
 
 
@@ -216,9 +217,9 @@ def configuration(plan: Plan, credentials: Credentials, way: Way, folder: Path) 
             "ControlMaster auto",
             "ControlPersist yes",
             f"ConnectTimeout {max(1, round(way.patience_s))}",
-            # A head that compiles may be silent for a while.
-            "ServerAliveInterval 10",
-            "ServerAliveCountMax 3",
+            # A head that compiles may be silent for a while, and a slow one that signs and verifies, too.
+            f"ServerAliveInterval {_ALIVE_S}",
+            f"ServerAliveCountMax {max(3, round(way.patience_s / _ALIVE_S))}",
         ],
     ]  # fmt: skip
     first = f"# By pibramble: the way to {plan.name} through its head at {way}. Written anew by `pibramble up`.\n"

@@ -21,6 +21,7 @@ TREE = {
     "etc/os-release": "ID=debian\nVERSION_CODENAME=trixie\n",
     "etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\n",
     "usr/bin/true": "#!/bin/sh\n" * 5000,
+    "var/lib/dpkg/status": "",
 }
 BOOT = {
     "config.txt": "arm_64bit=0\ndtoverlay=vc4-kms-v3d\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -115,8 +116,36 @@ def test_the_kernel_boots_from_the_card_and_fstab_agrees(cards: dict[str, Path])
     fstab = cat(cards["head"], "/etc/fstab")
     assert fstab.splitlines() == [
         f"PARTUUID={disk_id}-02 / ext4 defaults,noatime 0 1",
-        f"PARTUUID={disk_id}-01 /boot/firmware vfat defaults,noatime 0 2",
+        f"PARTUUID={disk_id}-01 /boot/firmware vfat defaults,noatime,nofail,noauto,x-systemd.automount 0 2",
     ]
+
+
+def test_systemd_mounts_the_root_at_boot_and_the_boot_partition_when_somebody_looks(
+    cards: dict[str, Path], tmp_path: Path
+) -> None:
+    fstab, units = tmp_path / "fstab", tmp_path / "units"
+    fstab.write_text(cat(cards["head"], "/etc/fstab"))
+    units.mkdir()
+    generator = Path("/usr/lib/systemd/system-generators/systemd-fstab-generator")
+    if not generator.exists() or os.statvfs("/sys").f_flag & os.ST_RDONLY:
+        pytest.skip("needs systemd, outside of a container: there it passes over disks")
+    disks.run("env", f"SYSTEMD_FSTAB={fstab}", "SYSTEMD_PROC_CMDLINE=rw", generator, units, units, units)
+    made = {str(path.relative_to(units)) for path in units.rglob("*")}
+    assert {"-.mount", "boot-firmware.mount", "boot-firmware.automount"} <= made
+    assert "local-fs.target.requires/-.mount" in made
+    waits = [path for path in made if path.startswith("local-fs.target") and "boot" in path]
+    assert waits == ["local-fs.target.wants/boot-firmware.automount"]
+
+
+@pytest.mark.parametrize("folder", ["/etc", "/var"])
+def test_the_first_boot_has_nothing_to_catch_up_on(cards: dict[str, Path], folder: str) -> None:
+    # ConditionNeedsUpdate= of systemd.unit(5): the folder's stamp must not be older than /usr.
+    offset = parts(cards["zero1"]).root.offset
+    stamp, usr = (
+        int(re.search(r" mtime: 0x([0-9a-f]{8})", disks.stat(cards["zero1"], path, offset))[1], 16)  # type: ignore[index]
+        for path in (f"{folder}/.updated", "/usr")
+    )
+    assert stamp >= usr
 
 
 def test_machine_and_disk_ids_differ_between_nodes(cards: dict[str, Path]) -> None:

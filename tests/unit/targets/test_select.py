@@ -66,7 +66,7 @@ def test_a_target_that_is_none_is_refused_by_who_named_it(
     monkeypatch.setenv(select.VARIABLE, "moon")
     with pytest.raises(UsageError, match=f"no target `(moon|mars)` .{by}") as error:
         select.choose(PLAN, tmp_path, "mars" if by == "--target" else None)
-    assert "lab, hardware" in error.value.hint
+    assert "lab, emulator, hardware" in error.value.hint
 
 
 def card(root: Path, **facts: str) -> Path:

@@ -11,6 +11,7 @@ CARD_VERBS = {
     "list": Verb("card.list_", "List the cards, and whether they are as planned.", "Look"),
     "files": Verb("card.files", "Show what is on a card beyond its base.", "Look"),
     "inspect": Verb("card.inspect", "Say whose card an image or a device is.", "Look"),
+    "verify": Verb("card.verify", "Say whether cards will do; --boot starts them in the emulator.", "Look"),
     "write": Verb("card.write", "Write a card to an SD card, and verify it.", "Use"),
     "export": Verb("card.export", "Write a card to an image file.", "Use"),
 }

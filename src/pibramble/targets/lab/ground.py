@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pibramble import proc
 from pibramble.errors import MissingError
-from pibramble.targets.lab.processes import LABEL, Process
+from pibramble.targets.processes import LABEL, Process
 
 _NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
 NOT_PERMITTED = """\

@@ -23,8 +23,8 @@ from pibramble.targets import sockets
 from pibramble.targets.base import NodeState, TargetState, UpReport
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.connect import LabConnections
-from pibramble.targets.lab.processes import LABEL, Process, labelled, namespace
 from pibramble.targets.lab.state import LabState
+from pibramble.targets.processes import LABEL, Process, labelled, namespace
 
 # What making nodes takes is imported where they are made: most verbs only pass by here on their way to the connections.
 if TYPE_CHECKING:

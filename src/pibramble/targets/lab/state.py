@@ -10,7 +10,7 @@ import attrs
 
 from pibramble import paths
 from pibramble.serialise import plain
-from pibramble.targets.lab.processes import Process
+from pibramble.targets.processes import Process
 
 
 @attrs.frozen

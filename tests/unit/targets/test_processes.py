@@ -8,7 +8,7 @@ import subprocess
 import attrs
 import pytest
 
-from pibramble.targets.lab.processes import LABEL, Process, labelled
+from pibramble.targets.processes import LABEL, Process, labelled
 
 
 def test_a_running_process_is_alive_and_an_ended_one_is_not() -> None:

@@ -1,4 +1,4 @@
-"""Processes known for certain: by id and start time, or by the lab's label in their environment. Never by name."""
+"""Processes known for certain: by id and start time, or by a label in their environment. Never by name."""
 
 from __future__ import annotations
 

@@ -1,0 +1,39 @@
+"""`pibramble emulator links`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pibramble.cli.card.common import show_table
+from pibramble.cli.context import Context, print_json
+from pibramble.cli.emulator.common import emulator
+
+if TYPE_CHECKING:
+    from pibramble.targets.emulator.order import LinkFacts
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_obj
+def command(context: Context, *, as_json: bool) -> None:
+    """List the wires between the emulated boards.
+
+    Of a serial link: the bytes that have passed, frames, escapes and all. Of a USB cable: how often it was plugged in;
+    more than once means that the first time no interface came of it, or that a board started anew.
+    """
+    facts = emulator(context).running().ask("facts")
+    if as_json:
+        print_json(facts.links)
+        return
+    headings = ("WORKER", "LINK", "STATE", "TO WORKER", "TO HEAD", "LOST", "PLUGGED")
+    show_table(headings, [_row(name, link) for name, link in facts.links.items()])
+
+
+def _row(name: str, link: LinkFacts) -> tuple[str, ...]:
+    state = "joined" if link.joined else "apart"
+    if link.plugged is not None:
+        return name, "usb", state, "-", "-", "-", str(link.plugged)
+    counts = (link.to_worker_bytes, link.to_head_bytes, link.lost_bytes)
+    return (name, "serial", state, *(f"{count or 0:,} B" for count in counts), "-")

@@ -1,0 +1,201 @@
+"""QEMU's command line for one node: pure, from the plan and the names of files and sockets."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import attrs
+
+from pibramble.errors import UsageError
+from pibramble.plan.model import NodePlan, Plan, Role
+from pibramble.spec.model import Link
+from pibramble.targets.emulator import extras
+from pibramble.targets.emulator.machines import Machine
+
+_SSH = 22
+_DHCP_HOST = 15  # slirp's first lease
+# The uplink's network, unless the plan has a fixed address there: slirp's usual one, or one that the plan leaves free.
+_UPLINKS = (IPv4Network("10.0.2.0/24"), IPv4Network("172.31.213.0/24"), IPv4Network("192.168.213.0/24"))
+_NS_AN_INSTRUCTION_LOG2 = 1  # 2 ns: 500 million a second, about what an ARM1176 at 700 MHz does
+_PL011 = "/dev/ttyAMA0"
+_USB_ADAPTER = "/dev/ttyUSB"
+
+
+@attrs.frozen
+class Places:
+    """One node's files and sockets. Sockets lie in a short folder: their paths may have 107 bytes."""
+
+    folder: Path
+    sockets: Path
+    node: str
+
+    @property
+    def disk(self) -> Path:
+        """Return the throw-away layer over the card."""
+        return self.folder / "disk.qcow2"
+
+    @property
+    def kernel(self) -> Path:
+        """Return the card's kernel."""
+        return self.folder / "kernel"
+
+    @property
+    def initramfs(self) -> Path:
+        """Return the card's initramfs, with the emulator's archive behind it."""
+        return self.folder / "initramfs"
+
+    @property
+    def device_tree(self) -> Path:
+        """Return the card's device tree, with the second UART switched on."""
+        return self.folder / "board.dtb"
+
+    @property
+    def log(self) -> Path:
+        """Return where everything goes that the console says."""
+        return self.folder / "console.log"
+
+    @property
+    def console(self) -> Path:
+        """Return the socket of the console."""
+        return self.sockets / f"{self.node}.console"
+
+
+@attrs.frozen
+class Uplink:
+    """The network that the head's uplink leads to: QEMU's user-mode network, where this machine is a router."""
+
+    network: IPv4Network
+    router: str
+    head: str
+    ssh_port: int  # of this machine's loopback; leads to the head's SSH
+    socket: Path  # where a machine of the world may be plugged in: Ethernet frames, as QEMU's -netdev stream
+
+
+def uplink(plan: Plan, ssh_port: int, socket: Path) -> Uplink:
+    """Return the head's uplink network: that of its fixed address, else one that nothing in the plan overlaps."""
+    fixed = plan.uplink.address
+    if fixed is not None:
+        router = plan.uplink.gateway or next(host for host in fixed.network.hosts() if host != fixed.ip)
+        return Uplink(fixed.network, str(router), str(fixed.ip), ssh_port, socket)
+    network = next(candidate for candidate in _UPLINKS if not candidate.overlaps(plan.subnet))
+    return Uplink(network, str(network[2]), str(network[_DHCP_HOST]), ssh_port, socket)
+
+
+@attrs.frozen
+class Cord:
+    """One end of a serial link: a device of the node, and the relay's socket that it is wired to."""
+
+    device: str
+    socket: Path
+
+
+def cords(plan: Plan, node: NodePlan, sockets: Path) -> list[Cord]:
+    """Return the ends of serial links that a node has."""
+    if node.role is Role.HEAD:
+        ends = [
+            (worker.link.head_port, f"{worker.name}.head")
+            for worker in plan.workers
+            if worker.link and _is_serial(worker)
+        ]
+    else:
+        ends = [(node.link.worker_port, f"{node.name}.worker")] if node.link and _is_serial(node) else []
+    return [Cord(device or "", sockets / name) for device, name in ends]
+
+
+def command(  # noqa: PLR0913, PLR0917 (what a machine is made of)
+    plan: Plan, node: NodePlan, machine: Machine, places: Places, words: str, up: Uplink
+) -> list[str]:
+    """Return the command line. Raises UsageError for a wire that the machine cannot have."""
+    argv = [
+        *(machine.program, "-name", f"{plan.name}-{node.name}", "-machine", machine.machine),
+        *(["-cpu", machine.processor] if machine.processor else []),
+        *("-m", str(machine.memory_mb), "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"),
+        *("-kernel", str(places.kernel), "-initrd", str(places.initramfs), "-append", words),
+        *(["-dtb", str(places.device_tree)] if machine.device_tree else []),
+        # The guest's time passes with its instructions, not with ours: however busy this machine is, its timers do not
+        # run out before it has looked at them. (QEMU's bcm2835_systmr takes one that has for one in 71 minutes.)
+        *("-icount", f"shift={_NS_AN_INSTRUCTION_LOG2},sleep=on"),
+        # What is written is thrown away: there is nothing to keep safe.
+        *_disk(machine, places.disk),
+    ]
+    argv += _serial_ports(plan, node, machine, places)
+    if node.role is Role.HEAD:
+        argv += _uplink(plan, machine, up)
+    if extras.has_backplane(plan, node):
+        network = f"net={extras.NETWORK},host={extras.HOST},dns={extras.NETWORK[3]},dhcpstart={extras.GUEST},ipv6=off"
+        adapter = f"{_adapter(machine)},netdev=backplane,mac={extras.backplane_mac(plan, node)}"
+        argv += ["-netdev", f"user,id=backplane,{network}", "-device", adapter]
+    return argv
+
+
+def _disk(machine: Machine, disk: Path) -> list[str]:
+    drive = f"file={_escaped(disk)},format=qcow2,cache=unsafe"
+    if machine.is_board:
+        return ["-drive", f"{drive},if=sd"]
+    return ["-drive", f"{drive},if=none,id=card", "-device", "virtio-blk-pci,drive=card"]
+
+
+def _serial_ports(plan: Plan, node: NodePlan, machine: Machine, places: Places) -> list[str]:
+    """Wire the first UART to a link, the console to its socket, and USB serial adapters to further links."""
+    listen = f"socket,id=console,path={_escaped(places.console)},server=on,wait=off"
+    console = f"{listen},logfile={_escaped(places.log)},logappend=on"
+    argv = ["-chardev", console]
+    first, adapters = "null", list[Cord]()
+    for number, cord in enumerate(cords(plan, node, places.sockets)):
+        argv += ["-chardev", f"socket,id=link{number},path={_escaped(cord.socket)},server=off,reconnect=1"]
+        if machine.is_board and cord.device == _PL011:
+            first = f"chardev:link{number}"
+        elif cord.device == f"{_USB_ADAPTER}{len(adapters)}":
+            argv += ["-device", f"usb-serial,chardev=link{number}"]
+            adapters.append(cord)
+        else:
+            own = f"{_PL011} and " if machine.is_board else ""
+            raise UsageError(
+                f"{node.name} has a link on {cord.device}, which the emulated {node.board.name} has not",
+                hint=f"it has {own}USB adapters in their order: {_USB_ADAPTER}{len(adapters)} is next",
+            )
+    if machine.is_board:
+        return [*argv, "-serial", first, "-serial", "chardev:console"]
+    return [*argv, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=console", "-serial", "null"]
+
+
+def _uplink(plan: Plan, machine: Machine, up: Uplink) -> list[str]:
+    """Join the head's uplink, QEMU's user-mode network and a socket for the world's machines in one hub."""
+    forward = f"hostfwd=tcp:127.0.0.1:{up.ssh_port}-{up.head}:{_SSH}"
+    user = f"user,id=router,net={up.network},host={up.router},dns={_dns(up)},dhcpstart={up.head},ipv6=off,{forward}"
+    return [
+        *("-netdev", user, "-netdev", "hubport,id=router-port,hubid=0,netdev=router"),
+        *("-netdev", f"stream,id=world,server=on,addr.type=unix,addr.path={_escaped(up.socket)}"),
+        *("-netdev", "hubport,id=world-port,hubid=0,netdev=world"),
+        *("-netdev", "hubport,id=uplink,hubid=0"),
+        *("-device", f"{_adapter(machine)},netdev=uplink,mac={extras.uplink_mac(plan)}"),
+    ]
+
+
+def _dns(up: Uplink) -> str:
+    """Return an address for slirp's name server, which must be in the network and nobody's."""
+    taken = {up.router, up.head}
+    return next(str(host) for host in up.network.hosts() if str(host) not in taken)
+
+
+def _adapter(machine: Machine) -> str:
+    # Without a ROM to boot from the network with: Debian has it in a package of its own, and QEMU insists on it.
+    return "usb-net" if machine.is_board else "virtio-net-pci,romfile="
+
+
+def _is_serial(node: NodePlan) -> bool:
+    return node.link is not None and node.link.kind is Link.SERIAL
+
+
+def _escaped(path: Path) -> str:
+    """Return a path for QEMU's options, where a comma ends a value unless there are two."""
+    return str(path).replace(",", ",,")
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
