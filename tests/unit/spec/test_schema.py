@@ -71,6 +71,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "cards": sections["cards"],
         "mpi": sections["mpi"],
         "lab": sections["lab"],
+        "emulator": sections["emulator"],
         "workers": sections["workers"]["items"],
         "nodes": sections["nodes"]["additionalProperties"],
         "hubs": sections["hubs"]["items"],
