@@ -13,7 +13,7 @@ test: setup-dev ## Set up, then lint, types and every test that needs no emulato
 
 test-cards: setup-dev ## Make real base systems for the boards and hold their cards against the programs that read them
 	@scripts/setup cards
-	@scripts/test-cards
+	@scripts/test-cards $(PYTEST)
 
 test-mpich: setup-dev ## Compile MPICH from its source for a board, make a base with it and run a program in it
 	@scripts/setup cards
@@ -23,7 +23,7 @@ test-mpich: setup-dev ## Compile MPICH from its source for a board, make a base 
 test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
 	@scripts/setup cards
 	@scripts/setup emulator
-	@scripts/test-emulator
+	@scripts/test-emulator $(PYTEST)
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench

@@ -62,6 +62,7 @@ def test_both_file_systems_of_a_card_are_sound(built: Builder, node: str, tmp_pa
     check_file_systems(built.card(node), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("board", "architecture"), [("pi-2b", "armhf"), ("pi-zero-2w", "arm64")])
 def test_cards_of_the_other_architectures_are_sound(
     stranger: tuple[str, ...], board: str, architecture: str, tmp_path: Path

@@ -95,6 +95,7 @@ def test_packages_are_added_to_a_system_of_this_machines_own_kind(stranger: tupl
     builder.run("rm", "-rf", str(scratch))
 
 
+@pytest.mark.long
 def test_what_the_image_lacked_is_there_and_counted(built: Builder) -> None:
     [manifest] = (built.folder / "cache/bases").glob("raspios-trixie-armel-*/base.json")
     packages = json.loads(manifest.read_text())["packages"]
@@ -105,6 +106,7 @@ def test_what_the_image_lacked_is_there_and_counted(built: Builder) -> None:
         assert re.search(r"Type: (regular|symlink)", on_root(image, f"stat {path}")), path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("node", ["head", "zero1"])
 def test_cards_are_sound_and_as_planned(built: Builder, node: str, tmp_path: Path) -> None:
     image = built.card(node)
@@ -128,6 +130,7 @@ def test_cards_are_sound_and_as_planned(built: Builder, node: str, tmp_path: Pat
         run(*argv, part)
 
 
+@pytest.mark.long
 def test_owners_rights_and_accounts_are_a_systems(built: Builder) -> None:
     image = built.card("zero1")
     assert re.search(r"Mode:\s+0?4755", on_root(image, "stat /usr/bin/sudo"))
@@ -136,6 +139,7 @@ def test_owners_rights_and_accounts_are_a_systems(built: Builder) -> None:
     assert not re.search(r"^pi:", on_root(image, "cat /etc/passwd"), re.MULTILINE)
 
 
+@pytest.mark.long
 def test_nothing_of_the_building_is_left(built: Builder) -> None:
     image = built.card("zero1")
     for folder, name in (
@@ -149,6 +153,7 @@ def test_nothing_of_the_building_is_left(built: Builder) -> None:
     assert "copy:" not in on_root(image, "cat /etc/apt/sources.list")
 
 
+@pytest.mark.long
 def test_a_second_build_makes_nothing(built: Builder) -> None:
     done = built.pibramble("card", "build", "--json")
     assert done.returncode == 0, done.stderr

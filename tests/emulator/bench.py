@@ -1,0 +1,120 @@
+"""An emulated cluster, driven by the command as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+CLUSTER = """\
+[cluster]
+name = "emu"
+id = "test"
+
+[head]
+board = "pi-1b"
+
+[[workers]]
+name = "zero[1-2]"
+board = "pi-zero"
+link = "usb"
+
+[[workers]]
+name = "aplus"
+board = "pi-1a-plus"
+link = "serial"
+head_port = "/dev/ttyAMA0"
+baud = 921600
+"""
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@attrs.frozen
+class Bench:
+    """A folder with a cluster file, and the command's state beside it."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        places = {"PIBRAMBLE_STATE": self.folder / "state", "PIBRAMBLE_CACHE": cache()}
+        return {**os.environ, **{name: str(place) for name, place in places.items()}}
+
+    @property
+    def state(self) -> Path:
+        """Return the cluster's state folder."""
+        [found] = (self.folder / "state").iterdir()
+        return found
+
+    def run(self, *words: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pibramble", *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def ok(self, *words: str, timeout_s: float = 300) -> str:
+        """Run what must go well; return what it printed."""
+        done = self.run(*words, timeout_s=timeout_s)
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def on(self, node: str, command: str, timeout_s: float = 120) -> str:
+        """Return what a shell command prints on a node."""
+        done = self.run("exec", "-w", node, "--json", "--", command, timeout_s=timeout_s)
+        assert done.returncode in {0, 1}, f"{node}: {command}\n{done.stdout}\n{done.stderr}"
+        [outcome] = json.loads(done.stdout)
+        assert not outcome["problem"], outcome
+        said: str = outcome["stdout"]
+        return said.strip()
+
+    def json(self, *words: str) -> Any:  # noqa: ANN401 (JSON)
+        return json.loads(self.run(*words).stdout)
+
+    def statuses(self) -> dict[str, dict[str, Any]]:
+        return {node["node"]: node for node in self.json("status", "--json")["cluster"]["nodes"]}
+
+    def wait_for(self, node: str, *, reachable: bool, timeout_s: float = 400) -> dict[str, Any]:
+        """Return a node's status when it is as it should become."""
+        deadline = time.monotonic() + timeout_s
+        while (status := self.statuses()[node])["reachable"] is not reachable:
+            assert time.monotonic() < deadline, status
+            time.sleep(3)
+        return status
+
+    def links(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = self.json("emulator", "links", "--json")
+        return found
+
+    def ssh_port(self) -> int:
+        """Return the port of this machine that leads to the head's SSH."""
+        port: int = json.loads((self.state / "emulator.json").read_text())["ssh_port"]
+        return port
+
+    def world(self) -> Path:
+        """Return the socket of the network that the head's uplink leads to."""
+        return Path(json.loads((self.state / "emulator.json").read_text())["sockets"]) / "world"
+
+
+def cache() -> Path:
+    """Return a cache with the bases that `make test-cards` has made already: linked, not built again."""
+    made = Path(os.environ.get("PIBRAMBLE_TEST_CACHE", "/var/tmp/pibramble-test-bases"))  # noqa: S108 (as tests/bases)
+    home = made / "emulator"
+    (home / "bases").mkdir(parents=True, exist_ok=True)
+    for base in made.glob("*/cache/bases/trixie-*"):
+        link = home / "bases" / base.name
+        if (base / "base.json").exists() and not link.exists():
+            shutil.copytree(base, link, copy_function=os.link)
+            shutil.copystat(base, link)
+    return home

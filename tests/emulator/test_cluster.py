@@ -1,0 +1,228 @@
+"""The cards of a head and three workers boot, and do over USB and PPP what the lab does over shaped wires."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.emulator import world
+from tests.emulator.bench import EXAMPLES, Bench
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1800)]
+
+NODES = ("head", "zero1", "zero2", "aplus")
+USB = ("zero1", "zero2")
+PAYLOAD_BYTES = 1_000_000
+LEAST_PAYLOAD = 0.94
+
+
+def test_every_node_is_well(cluster: Bench) -> None:
+    statuses = cluster.statuses()
+    assert tuple(statuses) == NODES
+    assert all(node["reachable"] for node in statuses.values()), statuses
+    assert len({node["mpich"] for node in statuses.values()}) == 1
+
+
+def test_it_is_the_boards_processor_and_debians_kernel(cluster: Bench) -> None:
+    assert {cluster.on(node, "uname -m; cat /etc/debian_version | cut -c1-2") for node in NODES} == {"armv6l\n13"}
+
+
+def test_no_unit_has_failed(cluster: Bench) -> None:
+    said = {node: cluster.on(node, "sudo systemctl --failed --no-legend --plain") for node in NODES}
+    assert said == dict.fromkeys(NODES, "")
+
+
+def test_interfaces_carry_the_planned_addresses(cluster: Bench) -> None:
+    plan = cluster.json("plan", "--json")
+    links = {worker["name"]: worker["link"] for worker in plan["workers"]}
+    for name in USB:
+        interface = links[name]["head_interface"]
+        assert cluster.on("head", f"cat /sys/class/net/{interface}/address") == links[name]["head_mac"]
+        assert cluster.on(name, "cat /sys/class/net/uplink/address") == links[name]["worker_mac"]
+        # The real drivers at both ends: the gadget's, and the one that a head has for it.
+        assert cluster.on("head", f"basename $(readlink /sys/class/net/{interface}/device/driver)") == "cdc_ether"
+        assert "g_ether" in cluster.on(name, "ls /sys/module")
+    assert cluster.on("head", "cat /sys/class/net/bramble/address") == plan["bridge_mac"]
+    assert "aplus" in cluster.on("head", "ls /sys/class/net")
+
+
+def test_every_node_resolves_and_reaches_every_other(cluster: Bench) -> None:
+    for node in NODES:
+        for other in NODES:
+            assert "1 received" in cluster.on(node, f"sudo ping -c 1 -W 20 {other}"), (node, other)
+
+
+@pytest.mark.skipif("os.getuid() != 0", reason="plugging a machine into the uplink's network needs root")
+def test_workers_reach_the_world_by_nat_and_the_world_reaches_only_the_heads_ssh(
+    cluster: Bench, tmp_path: Path
+) -> None:
+    server = tmp_path / "server.py"
+    server.write_text(
+        "import socket\ns = socket.create_server(('0.0.0.0', 8000))\n"
+        "while True:\n    c, peer = s.accept()\n    c.sendall(peer[0].encode() + b'\\n'); c.close()\n"
+    )
+    ask = f"exec 3<>/dev/tcp/{world.ADDRESS}/8000; cat <&3"
+    with world.plugged(cluster.world()):
+        serving = subprocess.Popen(["ip", "netns", "exec", world.NAMESPACE, sys.executable, server])
+        try:
+            own = cluster.on("head", ask)
+            for worker in ("zero1", "aplus"):
+                assert cluster.on(worker, ask) == own, "the world sees the head's address"
+        finally:
+            serving.kill()
+            serving.wait()
+        world.inside("ip", "route", "add", "192.168.7.0/24", "via", own)
+        greet = "import socket,sys; s=socket.create_connection((sys.argv[1],22),40); s.settimeout(40); print(s.recv(8))"
+        greeting = world.inside(sys.executable, "-c", greet, own)
+        assert "SSH-2.0-" in greeting.stdout, greeting.stderr
+        for address in ("192.168.7.2", "192.168.7.4"):
+            refused = world.inside(sys.executable, "-c", greet.replace("40", "10"), address)
+            assert "timed out" in refused.stderr or "TimeoutError" in refused.stderr, refused
+
+
+def test_neither_root_nor_a_password_opens_the_head(cluster: Bench) -> None:
+    common = ["ssh", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-v"]
+    reach = ["-o", "NumberOfPasswordPrompts=0", "-p", str(cluster.ssh_port())]
+    key = str(cluster.state / "keys" / "user")
+    for user, options in (("root", ["-i", key, "-o", "IdentitiesOnly=yes"]), ("pi", ["-o", "PubkeyAuthentication=no"])):
+        done = subprocess.run(
+            [*common, *reach, *options, f"{user}@127.0.0.1", "true"],
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 255
+        assert re.search(r"Authentications that can continue: publickey\s", done.stderr), done.stderr[-800:]
+
+
+def test_a_worker_cannot_log_in_to_another(cluster: Bench) -> None:
+    log_in = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=60 192.168.7.3 true"
+    done = cluster.run("exec", "-w", "zero1", "--", log_in)
+    assert done.returncode == 255
+    assert "Permission denied (publickey)" in done.stdout + done.stderr
+    assert cluster.on("zero1", "sudo find / -xdev -name user_key -o -xdev -name 'id_*' | grep -v /usr") == ""
+
+
+def test_pi_is_computed_over_usb_and_ppp_at_once(cluster: Bench) -> None:
+    said = cluster.ok("run", "-n", "3", str(EXAMPLES / "cpi.c"), "1000000", timeout_s=600)
+    assert set(re.findall(r"runs on (\w+)", said)) == {"zero1", "zero2", "aplus"}
+    assert "pi is about 3.14159265358" in said
+
+
+def test_what_the_float_unit_is_worth(cluster: Bench) -> None:
+    """The guest's clock counts instructions, so the ratio is one of instructions."""
+    cluster.ok("copy", str(EXAMPLES / "cpi.c"), "head:/tmp/cpi.c", timeout_s=300)
+    build = "cd /tmp && mpicc -O2 -o vfp cpi.c -lm && /usr/bin/mpicc -O2 -o soft cpi.c -lm && readelf -A vfp soft"
+    attributes = cluster.on("head", build, timeout_s=600)
+    assert "VFPv2" in attributes.partition("soft")[0]
+    seconds = {}
+    for name in ("vfp", "soft"):
+        said = cluster.on("head", f"cd /tmp && mpiexec -launcher fork -hosts localhost -n 1 ./{name} 300000", 600)
+        assert "3.14159265358" in said
+        seconds[name] = float(re.findall(r"rank: ([\d.]+) s", said)[0])
+    print(
+        f"cpi, 300,000 strips: soft-float {seconds['soft']:.3f} s, softfp {seconds['vfp']:.3f} s of the guest's clock"
+    )
+    assert seconds["vfp"] < seconds["soft"]
+
+
+def test_the_command_on_the_head_and_its_start(cluster: Bench) -> None:
+    """Pibramble on the card, with the cluster file on the card, for the hardware that this is to it."""
+    said = cluster.on("head", "pibramble status", timeout_s=300)
+    assert "target: hardware" in said
+    assert len(re.findall(r" ok$", said, re.MULTILINE)) == len(NODES)
+    clock = "read -r a _ </proc/uptime; {}; read -r b _ </proc/uptime; echo $a $b"
+    spent = {}
+    for what in ("python3 -c pass", "pibramble --version", "pibramble status"):
+        words = cluster.on("head", clock.format(f"{what} >/dev/null"), timeout_s=300).split()
+        spent[what] = float(words[-1]) - float(words[-2])
+    print(", ".join(f"{what}: {seconds:.2f} s" for what, seconds in spent.items()), "of the guest's clock")
+    assert spent["pibramble --version"] < spent["pibramble status"]
+
+
+def test_a_job_is_started_on_the_head_itself(cluster: Bench) -> None:
+    cluster.ok("copy", str(EXAMPLES / "cpi.c"), "head:/tmp/cpi.c", timeout_s=300)
+    said = cluster.on("head", "cd /tmp && pibramble run -n 3 cpi.c 100000", timeout_s=900)
+    assert set(re.findall(r"runs on (\w+)", said)) == {"zero1", "zero2", "aplus"}
+
+
+def test_what_boots_and_for_how_long(cluster: Bench) -> None:
+    for node in NODES:
+        print(node, cluster.on(node, "sudo systemd-analyze time | head -n 1"))
+        print(cluster.on(node, "sudo systemd-analyze blame | head -n 5"))
+
+
+def test_a_megabyte_over_ppp_is_payload_by_94_per_cent(cluster: Bench, tmp_path: Path) -> None:
+    # Counted at the wire itself: escapes, frames, headers, SSH and all, and no clock.
+    import random
+
+    noise = tmp_path / "noise"
+    noise.write_bytes(random.Random(1).randbytes(PAYLOAD_BYTES))  # noqa: S311 (the same noise each time)
+    before = cluster.links()["aplus"]
+    cluster.ok("copy", str(noise), "aplus:/tmp/noise", timeout_s=600)
+    after = cluster.links()["aplus"]
+    wire_bytes = after["to_worker_bytes"] - before["to_worker_bytes"]
+    back_bytes = after["to_head_bytes"] - before["to_head_bytes"]
+    print(f"payload {PAYLOAD_BYTES}, wire {wire_bytes} ({PAYLOAD_BYTES / wire_bytes:.1%}), back {back_bytes}")
+    assert cluster.on("aplus", "wc -c </tmp/noise; rm /tmp/noise") == str(PAYLOAD_BYTES)
+    assert PAYLOAD_BYTES / wire_bytes >= LEAST_PAYLOAD
+
+
+def test_what_a_small_message_costs_on_ppp(cluster: Bench) -> None:
+    """Counted at the wire, as the difference between two runs, so that what starts a job does not count."""
+    runs = []
+    for seconds in ("1", "6"):
+        before = cluster.links()["aplus"]
+        words = ("run", "-w", "zero1,aplus", "-n", "2", str(EXAMPLES / "pingpong.c"), "1", seconds)
+        said = cluster.ok(*words, timeout_s=600)
+        after = cluster.links()["aplus"]
+        throws = int(re.findall(r"^ +1 +(\d+)", said, re.MULTILINE)[0])
+        runs.append((throws, sum(after[way] - before[way] for way in ("to_worker_bytes", "to_head_bytes"))))
+    (few, few_bytes), (many, many_bytes) = runs
+    print(f"{(many_bytes - few_bytes) / (many - few) / 2:.0f} bytes on the wire for a message of 1 byte")
+    assert many > few
+
+
+def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Bench) -> None:
+    cluster.ok("emulator", "unplug", "zero2")
+    gone = cluster.run("status")
+    assert gone.returncode == 5
+    assert "zero2: not running" in gone.stderr
+    # The head has noticed: the interface went with the cable.
+    deadline = time.monotonic() + 60
+    while "zero2" in cluster.on("head", "ls /sys/class/net"):
+        assert time.monotonic() < deadline
+    cluster.ok("emulator", "plug", "zero2")
+    # Nobody runs `up`: the head's kernel sees the cable again, networkd puts it into the bridge.
+    deadline = time.monotonic() + 600
+    while "1 received" not in cluster.run("exec", "-w", "head", "--", "sudo ping -c 1 -W 5 zero2").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(2)
+    cluster.wait_for("zero2", reachable=True)
+
+
+def test_a_serial_link_that_is_cut_comes_back_by_itself(cluster: Bench) -> None:
+    cluster.ok("emulator", "unplug", "--link", "aplus")
+    gone = cluster.wait_for("aplus", reachable=False, timeout_s=200)
+    assert gone["problem"]
+    cluster.ok("emulator", "plug", "--link", "aplus")
+    cluster.wait_for("aplus", reachable=True)
+
+
+def test_everything_is_back_after_the_head_has_rebooted(cluster: Bench) -> None:
+    before = cluster.on("head", "cat /proc/sys/kernel/random/boot_id")
+    cluster.run("exec", "-w", "head", "--", "sudo systemctl reboot")
+    deadline = time.monotonic() + 900
+    while True:
+        done = cluster.run("up", timeout_s=900)
+        if done.returncode == 0 and cluster.on("head", "cat /proc/sys/kernel/random/boot_id") != before:
+            break
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(5)
+    assert all(node["reachable"] for node in cluster.statuses().values())
+    assert "masquerade" in cluster.on("head", "sudo nft list ruleset")
+    assert cluster.on("head", "cat /proc/sys/net/ipv4/ip_forward") == "1"
+    assert "runs on aplus" in cluster.ok("run", "-n", "3", str(EXAMPLES / "cpi.c"), "1000000", timeout_s=600)
