@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,12 @@ from tests.emulator.bench import CLUSTER, Bench
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Return a folder with a cluster file whose cards are built."""
-    folder = tmp_path_factory.mktemp("emulator")
+    """Return a folder with a cluster file whose cards are built.
+
+    For work on the tests PIBRAMBLE_TEST_BENCH names a folder that stays, with a cluster that goes on running.
+    """
+    kept = os.environ.get("PIBRAMBLE_TEST_BENCH")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("emulator")
     (folder / "cluster.toml").write_text(CLUSTER)
     made = Bench(folder)
     made.ok("card", "build", timeout_s=3000)
@@ -31,4 +37,5 @@ def cluster(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
         if request.session.testsfailed:
             for log in sorted((bench.state / "emulator").glob("*/console.log")):
                 print(f"== {log}\n{log.read_text(errors='replace')[-3000:]}")
-        bench.ok("down")
+        if not os.environ.get("PIBRAMBLE_TEST_BENCH"):
+            bench.ok("down")
