@@ -49,9 +49,6 @@ class System:
                 remove=tuple(rf"(?<!\S){word}(?!\S)[ \t]*" for word in self.cmdline),
                 separator=" ",
             )
-        if self.has_first_user:
-            why = "no desktop on a node: it has no screen"
-            yield Symlink("/etc/systemd/system/default.target", "/usr/lib/systemd/system/multi-user.target", why)
 
     def placed(self, entry: _Any) -> _Any:
         """Return an entry with its path where this system has it: only the boot partition's place differs."""

@@ -40,9 +40,8 @@ def services() -> Iterator[Symlink]:
     """Yield the units that do not start."""
     for unit, why in _MASKED.items():
         yield units.mask(unit, why)
-    yield Symlink(
-        "/etc/systemd/system/default.target", "/usr/lib/systemd/system/multi-user.target", "no graphics to wait for"
-    )
+    why = "no desktop on a node: it has no screen"
+    yield Symlink("/etc/systemd/system/default.target", "/usr/lib/systemd/system/multi-user.target", why)
 
 
 def drivers() -> NodeFile:
