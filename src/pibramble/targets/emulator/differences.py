@@ -88,6 +88,12 @@ DIFFERENCES = (
         "whatever this machine emulates, some 50 kB/s on a link: times and rates say nothing about boards",
     ),
     Difference(
+        "time",
+        "a second is a second",
+        "while a board works, its clock counts its instructions (2 ns each), while it idles, real time: on a busy PC "
+        "it falls behind. What a program measures there says how much it did, not how long it would take",
+    ),
+    Difference(
         "a panic",
         "the board stands still, or starts anew by its watchdog",
         "the emulated board ends (panic=-1), so that `up` can say so",
