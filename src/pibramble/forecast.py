@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from pibramble import simgrid
-from pibramble.advise.predict.calibration import Calibration
+from pibramble.advise.predict.calibration import Calibration, Curve, Traffic
 from pibramble.advise.predict.platform import Platform, platform
 from pibramble.advise.predict.scaling import Simulated
 from pibramble.advise.predict.speeds import speeds
@@ -50,21 +50,27 @@ class Forecast:
         share = min(1.0, self.lab_cores / ranks) if self.lab_cores else 1.0
         return platform(self.plan, self.wires, {board: s * share for board, s in self.per_core.items()}, ranks)
 
-    def with_one_rank_a_node(self, workers: Sequence[str]) -> Forecast:
+    def with_one_rank_a_node(self, workers: Sequence[str], traffic: Traffic) -> Forecast:
         """Return the same for some of the workers, with one core each."""
         nodes = (self.plan.node(name) for name in workers)
         single = tuple(attrs.evolve(node, board=attrs.evolve(node.board, cores=1)) for node in nodes)
         plan = attrs.evolve(self.plan, workers=single)
-        return attrs.evolve(self, plan=plan, wires=_wires(plan, self.calibration, self.lab_cores))
+        return attrs.evolve(self, plan=plan, wires=_wires(plan, self.calibration, self.lab_cores, traffic))
 
 
-def prepare(plan: Plan, calibration: Calibration, known: Mapping[str, Speed], target: str) -> Forecast:
+def prepare(
+    plan: Plan,
+    calibration: Calibration,
+    known: Mapping[str, Speed],
+    target: str,
+    traffic: Traffic = Traffic.BOTH_WAYS,
+) -> Forecast:
     """Measure this PC, and return the forecast of a plan on a target.
 
     `known`: the catalogue's speeds. Raises MissingError without gcc, PibrambleError for what cannot be simulated.
     """
     cores = (os.cpu_count() or 1) if target == LAB else None
-    modelled = _wires(plan, calibration, cores)
+    modelled = _wires(plan, calibration, cores, traffic)
     boards = [worker.board for worker in plan.workers]
     if cores:  # its nodes are this PC
         host_speed = simgrid.host_speed()
@@ -73,9 +79,9 @@ def prepare(plan: Plan, calibration: Calibration, known: Mapping[str, Speed], ta
     return Forecast(plan, modelled, calibration, simgrid.host_speed(), found.per_core, found.estimated, None)
 
 
-def _wires(plan: Plan, calibration: Calibration, lab_cores: int | None) -> Wires:
+def _wires(plan: Plan, calibration: Calibration, lab_cores: int | None, traffic: Traffic) -> Wires:
     # The lab has a wire of its own for each worker and nothing that they share; boards have the head's USB.
-    return wires(plan, calibration, shared_bus=lab_cores is None)
+    return wires(plan, calibration, shared_bus=lab_cores is None, traffic=traffic)
 
 
 def scale(forecast: Forecast, program: Program, ranks: Sequence[int]) -> Iterator[Simulated]:
@@ -90,19 +96,29 @@ def scale(forecast: Forecast, program: Program, ranks: Sequence[int]) -> Iterato
 
 def benchmark(forecast: Forecast, measured: Benchmark) -> Benchmark:
     """Run what was measured on the simulated cluster instead."""
-    pings = (
-        Ping(p.links, p.nodes, bench.read_curve(_printed(forecast, p.nodes, "pingpong.c", bench.PING_BYTES)))
-        for p in measured.pings
-    )
-    sums = (
-        Sum(s.link, s.nodes, bench.read_curve(_printed(forecast, s.nodes, "allreduce.c", bench.SUM_DOUBLES)))
-        for s in measured.sums
-    )
+    pings = tuple(_played(forecast, ping) for ping in measured.pings)
+    sums = tuple(_summed(forecast, total) for total in measured.sums)
     known = {board: speed for board, speed in forecast.per_core.items() if board in measured.speeds}
-    return Benchmark("prediction", measured.began, measured.target, known, tuple(pings), tuple(sums))
+    run = forecast.calibration.run
+    remark = (
+        f"The prediction rests on run {run}."
+        if run
+        else "The prediction rests on the plan: nothing was measured before."
+    )
+    return Benchmark("prediction", measured.began, measured.target, known, pings, sums, remarks=(remark,))
 
 
-def _printed(forecast: Forecast, nodes: Sequence[str], name: str, largest: int) -> str:
-    program = Program(bench.PROGRAMS / name, (str(largest), _ONCE_S))
-    [run] = scale(forecast.with_one_rank_a_node(nodes), program, (len(nodes),))
-    return run.printed
+def _played(forecast: Forecast, ping: Ping) -> Ping:
+    words = (str(bench.PING_BYTES), _ONCE_S, *bench.TRAFFIC_WORDS[ping.traffic])
+    place = forecast.with_one_rank_a_node(ping.nodes, ping.traffic)
+    return attrs.evolve(ping, curve=_curve(place, "pingpong.c", words))
+
+
+def _summed(forecast: Forecast, total: Sum) -> Sum:
+    place = forecast.with_one_rank_a_node(total.nodes, Traffic.BOTH_WAYS)
+    return attrs.evolve(total, curve=_curve(place, "allreduce.c", (str(bench.SUM_DOUBLES), _ONCE_S)))
+
+
+def _curve(forecast: Forecast, name: str, arguments: tuple[str, ...]) -> Curve:
+    [run] = scale(forecast, Program(bench.PROGRAMS / name, arguments), (len(forecast.plan.workers),))
+    return bench.read_curve(run.printed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pibramble.advise.predict.scaling import Scaling
 from pibramble.errors import MissingError, PibrambleError, UsageError
-from pibramble.operate.bench_runs import Benchmark
+from pibramble.operate.bench_runs import NAMES, Benchmark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,13 +72,13 @@ def draw_benchmark(run: Benchmark, other: Benchmark | None, file: Path) -> None:
             axes.set(xlabel="bytes", ylabel="seconds", xscale="log", yscale="log")
             if axes.get_legend_handles_labels()[0]:
                 axes.legend()
-        left.set_title("one way of a ping-pong")
+        left.set_title("messages, one way")
         right.set_title("allreduce")
 
 
 def _curves(axes: Axes, run: Benchmark, name: str, style: str) -> None:
     named = (
-        [("-".join(ping.links), ping.curve) for ping in run.pings]
+        [(f"{NAMES[ping.traffic]}, {'-'.join(ping.links)}", ping.curve) for ping in run.pings]
         if name == "pings"
         else [(f"{len(total.nodes)} {total.link}", total.curve) for total in run.sums]
     )

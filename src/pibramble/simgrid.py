@@ -69,11 +69,11 @@ class Simulator:
             )
         if not source.is_file():
             raise UsageError(f"there is no file {source}")
-        self.version  # noqa: B018 (says what is missing before a compiler does)
+        _ = self.version  # says what is missing before a compiler does
         program = self._scratch / source.stem
         # As `run` compiles: the same optimisation.
-        began = () if compiler == "mpifort" else ("-include", str(_PROGRAMS / "began.h"))
-        words = ("-O2", *began, "-o", str(program), str(source.resolve()), *arguments, "-lm")
+        corrected = () if compiler == "mpifort" else ("-include", str(_PROGRAMS / "smpi.h"))
+        words = ("-O2", *corrected, "-o", str(program), str(source.resolve()), *arguments, "-lm")
         argv = [_SMPI_COMPILERS[compiler], *words]
         done = proc.run(argv, check=False, timeout_s=_COMPILE_TIMEOUT_S)
         if done.returncode != 0:
@@ -100,6 +100,7 @@ class Simulator:
         options = {
             "smpi/host-speed": f"{job.host_speed:.0f}f",
             "smpi/coll-selector": "mpich",
+            "smpi/reduce_scatter": "ompi_basic_recursivehalving",  # MPICH's own; SMPI's "mpich" doubles instead
             "smpi/display-timing": "yes",
             "smpi/tmpdir": str(self._scratch),
             "network/weight-S": "0",
@@ -119,6 +120,12 @@ class Simulator:
                     hint="give it less to do, fewer ranks, or a longer --timeout",
                 ) from None
         return _read(job.program.name, ranks, process.returncode, printed, said)
+
+
+def check() -> None:
+    """Say before long work that nothing can be simulated. Raises MissingError."""
+    with simulator() as found:
+        _ = found.version
 
 
 @contextmanager

@@ -95,6 +95,57 @@ def test_what_simgrid_needs_to_know_its_ranks_is_not_counted(smpi: Simulator) ->
     assert run.seconds < 64 * 0.0005  # a barrier and a sum in 6 rounds each; its own messages take a millisecond a rank
 
 
+SUMS = """\
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    int rank, ranks, count = atoi(argv[1]), wrong = 0;
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    int *in = malloc(count * sizeof *in), *out = malloc(count * sizeof *out);
+    for (int i = 0; i < count; i++) in[i] = rank + i;
+    double began = MPI_Wtime();
+    MPI_Allreduce(in, out, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    double seconds = MPI_Wtime() - began;
+    MPI_Allreduce(MPI_IN_PLACE, in, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    for (int i = 0; i < count; i++)
+        wrong += out[i] != ranks * (ranks - 1) / 2 + ranks * i || in[i] != out[i];
+    printf("%d wrong\\n", wrong);
+    if (rank == 0) printf("seconds %f\\n", seconds);
+    MPI_Finalize();
+    return 0;
+}
+"""
+
+
+@needs_smpi
+@pytest.mark.parametrize("ranks", [2, 3, 7, 8])
+@pytest.mark.parametrize("count", [1, 500, 1031])
+def test_sums_are_right_whatever_their_length_and_the_number_of_ranks(
+    smpi: Simulator, tmp_path: Path, ranks: int, count: int
+) -> None:
+    source = tmp_path / "sums.c"
+    source.write_text(SUMS)
+    place = made(boards(*USB), ranks, *USB)
+    printed = smpi.run(job(smpi.compiled(source, ()), str(count)), place, (Step(0, 1, 1),), ranks).printed
+    assert printed.count("0 wrong") == ranks, printed
+
+
+@needs_smpi
+def test_a_long_sum_goes_by_parts_as_mpich_has_it(smpi: Simulator, tmp_path: Path) -> None:
+    source = tmp_path / "sums.c"
+    source.write_text(SUMS)
+    modelled = boards(*SERIAL)
+    place = made(modelled, 8, *SERIAL)
+    printed = smpi.run(job(smpi.compiled(source, ()), "65536"), place, (Step(0, 1, 1),), 8).printed
+    vector_s = 4 * 65536 / place.places[0].wire.to_head_bytes_per_s
+    seconds = float(printed.split("seconds")[1].split()[0])
+    assert seconds == pytest.approx(2 * 7 / 8 * vector_s, rel=0.05)  # doubling would take 3 times the vector's time
+
+
 @needs_smpi
 @pytest.mark.parametrize(
     ("how", "said"),

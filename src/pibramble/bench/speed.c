@@ -2,7 +2,7 @@
  * speed.c: how fast one core computes, as the number of intervals a second of the loop in examples/cpi.c.
  *
  * Processor time is taken, not the clock on the wall: what else runs on the node does not count. Each round is longer
- * than the one before, until one takes a fifth of a second; the fastest of five such rounds is printed. No MPI in it, so
+ * than the one before, until one takes a twentieth of a second; the fastest of five such rounds is printed. No MPI in it, so
  * that the same file measures a board and the PC that a prediction is made on.
  */
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #define STRIPS_IN_A_PACK 4096
 #define ROUNDS 5
-#define LONG_ENOUGH_S 0.2
+#define LONG_ENOUGH_S 0.05
 
 static double sum_of_strips(long long intervals)
 {

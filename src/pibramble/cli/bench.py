@@ -56,12 +56,14 @@ def command(  # noqa: PLR0913 (each is an option)
     plot: Path | None,
     as_json: bool,
 ) -> int:
-    """Measure one core of each board (the loop of cpi), ping-pong over each kind of wire, and allreduce.
+    """Measure one core of each board (the loop of cpi), messages over each kind of wire, and allreduce.
+
+    Messages go to and fro (ping-pong), then both ways at once (exchange).
 
     The run is kept in the cluster's state folder, and `predict` uses the last one. Times are medians. Nothing else
     should run on the cluster meanwhile; a megabyte over a serial line takes its time.
     """
-    from pibramble import plotting
+    from pibramble import plotting, simgrid
     from pibramble.operate import bench_runs
 
     folder = context.folder / "bench"
@@ -70,6 +72,8 @@ def command(  # noqa: PLR0913 (each is an option)
         return Exit.OK
     if plot:
         plotting.check(plot)
+    if against == _PREDICTION:
+        simgrid.check()
     earlier = bench_runs.find(folder, against) if against and against != _PREDICTION else None
     if shown:
         run = bench_runs.find(folder, shown)
@@ -80,9 +84,8 @@ def command(  # noqa: PLR0913 (each is an option)
             context,
             attrs.evolve(settings, seconds_a_size=seconds_a_size, linpack=linpack, equations=equations),
         )
+        bench_runs.save(folder, run)  # before anything else can go wrong: it took minutes
     other = _predicted(context, run) if against == _PREDICTION else earlier
-    if not shown:
-        bench_runs.save(folder, run)
     compared = bench_runs.compare(run, other)
     if plot:
         plotting.draw_benchmark(run, other, plot)
@@ -171,7 +174,7 @@ def _show(run: Benchmark, compared: Sequence[Compared], other: Benchmark | None)
             f"{c:<{w}}" if at == 0 else f"{c:>{w}}" for at, (c, w) in enumerate(zip(cells, widths, strict=True))
         )
         click.secho("  ".join((first, *rest)).rstrip(), bold=number == 0)
-    for remark in run.remarks:
+    for remark in (*run.remarks, *(other.remarks if other and other.id == _PREDICTION else ())):
         click.echo(remark)
     click.echo(f"\nrun {run.id} on the {run.target}; ping-pong: one way; times are medians")
 
@@ -190,7 +193,7 @@ def _value(figure: Figure) -> str:
 def _rate(figure: Figure) -> str:
     from pibramble.plan.describe import NO_VALUE
 
-    if figure.unit != "s" or not figure.what.startswith("ping-pong") or not figure.size_bytes:
+    if figure.unit != "s" or figure.what.startswith("allreduce") or not figure.size_bytes:
         return NO_VALUE
     return f"{figure.size_bytes / figure.value / 1e6:.3g}"
 

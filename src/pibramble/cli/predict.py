@@ -29,6 +29,8 @@ _NONE = "none"
               help="Numbers of ranks. [default: 1, 2, 4 ... all cores, and twice that]")  # fmt: skip
 @click.option("--calibration", "run_id", metavar="RUN", help="Use this run of `bench`, or none. [default: the last]")
 @click.option("--cc-args", "compiler_arguments", default="", metavar="WORDS", help="For the compiler: '-O3'.")
+@click.option("--traffic", type=click.Choice(("both-ways", "one-way")), default="both-ways", show_default=True,
+              help="Which of bench's messages the program's are like.")  # fmt: skip
 @click.option("--output", "want_output", is_flag=True, help="Also show what the program prints.")
 @click.option("--plot", "plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: a .png, .svg or .pdf.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True,
@@ -43,6 +45,7 @@ def command(  # noqa: PLR0913 (each is an option)
     wanted: str | None,
     run_id: str | None,
     compiler_arguments: str,
+    traffic: str,
     want_output: bool,
     plot: Path | None,
     timeout_s: float,
@@ -58,6 +61,7 @@ def command(  # noqa: PLR0913 (each is an option)
     import shlex
 
     from pibramble import forecast, plotting
+    from pibramble.advise.predict.calibration import Traffic
     from pibramble.advise.predict.scaling import judge
     from pibramble.catalog.sections import Catalogue
 
@@ -67,7 +71,8 @@ def command(  # noqa: PLR0913 (each is an option)
     ranks = _ranks(wanted, sum(worker.board.cores for worker in context.plan.workers))
     with context.progress.step("measuring this PC"):
         known = Catalogue(context.cluster_file.cluster.catalog).speeds
-        prepared = forecast.prepare(context.plan, _calibration(context, target, run_id), known, target)
+        calibration = _calibration(context, target, run_id)
+        prepared = forecast.prepare(context.plan, calibration, known, target, Traffic(traffic))
     what = forecast.Program(program, arguments, tuple(shlex.split(compiler_arguments)), timeout_s)
     runs: list[Simulated] = []
     with context.progress.step(f"simulating {program.name}", len(ranks), "runs") as step:
@@ -150,6 +155,8 @@ def _show(scaling: Scaling, prepared: Forecast, target: str) -> None:
 def verdict(scaling: Scaling) -> str:
     """Return the answer to "how many boards?" in a sentence."""
     last = scaling.points[-1]
+    if len(scaling.points) == 1:
+        return "One number of ranks says nothing about scaling: -n 1,2,4 would."
     if scaling.knee is None:
         return (
             f"It is worth {last.ranks} ranks: up to there each one more adds at least half of what the first one does."

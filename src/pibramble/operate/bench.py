@@ -5,16 +5,16 @@ The programs lie in pibramble/bench as C files and are run as anybody's would be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 
 import attrs
 
-from pibramble.advise.predict.calibration import Curve, Sample, pair
+from pibramble.advise.predict.calibration import Curve, Sample, Traffic, pair
 from pibramble.errors import PibrambleError
 from pibramble.operate import linpack
-from pibramble.operate.bench_runs import Benchmark, Ping, Sum
+from pibramble.operate.bench_runs import NAMES, Benchmark, Ping, Sum
 from pibramble.operate.jobs import Place, Request, Watcher, run_job
 from pibramble.operate.nodeset import fold
 from pibramble.operate.record import new_id, now
@@ -25,6 +25,7 @@ from pibramble.spec.model import Link
 PROGRAMS = Path(__file__).parents[1] / "bench"
 PING_BYTES = 1 << 20
 SUM_DOUBLES = 1 << 15
+TRAFFIC_WORDS: Mapping[Traffic, tuple[str, ...]] = {Traffic.ONE_WAY: (), Traffic.BOTH_WAYS: ("exchange",)}
 _TIMEOUT_S = 1800.0
 
 
@@ -41,7 +42,10 @@ class Settings:
 
 
 def measure(place: Place, settings: Settings, watcher: Watcher) -> Benchmark:
-    """Measure, one thing after the other: together they would take each other's wires. Raises as `run_job` does."""
+    """Measure, one thing after the other: together they would take each other's wires.
+
+    Raises as `run_job` does, and KeyboardInterrupt when a job was interrupted.
+    """
     workers = settings.workers
     kinds = list(dict.fromkeys(_link(worker) for worker in workers))
     seconds = f"{settings.seconds_a_size:g}"
@@ -51,10 +55,11 @@ def measure(place: Place, settings: Settings, watcher: Watcher) -> Benchmark:
             said = _ours(place, "speed.c", (), [worker.name], watcher)
         speeds[worker.board.name] = read_speed(said)
     pings = []
-    for one, other in pairs_to_play(workers):
-        with watcher.progress.step(f"ping-pong between {one.name} and {other.name}"):
-            said = _ours(place, "pingpong.c", (str(PING_BYTES), seconds), [one.name, other.name], watcher)
-        pings.append(Ping(pair(_link(one), _link(other)), (one.name, other.name), read_curve(said)))
+    for (one, other), traffic in product(pairs_to_play(workers), Traffic):
+        words = (str(PING_BYTES), seconds, *TRAFFIC_WORDS[traffic])
+        with watcher.progress.step(f"{NAMES[traffic]} between {one.name} and {other.name}"):
+            said = _ours(place, "pingpong.c", words, [one.name, other.name], watcher)
+        pings.append(Ping(pair(_link(one), _link(other)), traffic, (one.name, other.name), read_curve(said)))
     sums = []
     for kind in kinds:
         nodes = [worker.name for worker in workers if _link(worker) is kind]
@@ -147,6 +152,8 @@ def _output(place: Place, request: Request, watcher: Watcher) -> str:
         said[stream].append(chunk)
 
     record = run_job(place, request, attrs.evolve(watcher, on_output=keep))
+    if record.exit_code == watcher.interrupted_code():
+        raise KeyboardInterrupt
     if record.exit_code:
         words = b"".join(said[Stream.STDERR]).decode(errors="replace").strip()
         raise PibrambleError(

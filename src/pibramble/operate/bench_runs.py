@@ -12,18 +12,22 @@ from typing import Any, NamedTuple
 import attrs
 
 from pibramble import paths
-from pibramble.advise.predict.calibration import NOTHING_MEASURED, Calibration, Curve, Pair, Sample
+from pibramble.advise.predict.calibration import NOTHING_MEASURED, Calibration, Curve, Pair, Sample, Traffic
 from pibramble.errors import UsageError
 from pibramble.spec.model import Link
 
 _ID = re.compile(r"(\d{8}-\d{6}-[0-9a-f]{5})\.json")
 
 
+NAMES: Mapping[Traffic, str] = {Traffic.ONE_WAY: "ping-pong", Traffic.BOTH_WAYS: "exchange"}
+
+
 @attrs.frozen
 class Ping:
-    """A ping-pong between two workers."""
+    """Messages between two workers."""
 
     links: Pair
+    traffic: Traffic
     nodes: tuple[str, str]
     curve: Curve
 
@@ -53,7 +57,11 @@ class Benchmark:
     @property
     def calibration(self) -> Calibration:
         """Return it as predictions want it."""
-        return Calibration(self.id, self.speeds, {ping.links: ping.curve for ping in self.pings})
+        by_traffic = (
+            {ping.links: ping.curve for ping in self.pings if ping.traffic is traffic}
+            for traffic in (Traffic.ONE_WAY, Traffic.BOTH_WAYS)
+        )
+        return Calibration(self.id, self.speeds, *by_traffic)
 
 
 class Figure(NamedTuple):
@@ -79,7 +87,7 @@ def figures(run: Benchmark) -> Iterator[Figure]:
         yield Figure(f"cpi, one core of a {board}", None, speed, "intervals/s")
     for ping in run.pings:
         for sample in ping.curve:
-            yield Figure(f"ping-pong, {'-'.join(ping.links)}", sample.size_bytes, sample.median_s, "s")
+            yield Figure(f"{NAMES[ping.traffic]}, {'-'.join(ping.links)}", sample.size_bytes, sample.median_s, "s")
     for total in run.sums:
         for sample in total.curve:
             yield Figure(f"allreduce, {len(total.nodes)} {total.link}", sample.size_bytes, sample.median_s, "s")
@@ -111,7 +119,10 @@ def _with_texts(run: Benchmark) -> dict[str, Any]:
     """Return the run with samples as tables, which JSON has no names for."""
     return {
         **{name: getattr(run, name) for name in ("id", "began", "target", "speeds", "hpl_gflops", "remarks")},
-        "pings": [{"links": p.links, "nodes": p.nodes, "samples": [list(s) for s in p.curve]} for p in run.pings],
+        "pings": [
+            {"links": p.links, "traffic": p.traffic, "nodes": p.nodes, "samples": [list(s) for s in p.curve]}
+            for p in run.pings
+        ],
         "sums": [{"link": s.link, "nodes": s.nodes, "samples": [list(x) for x in s.curve]} for s in run.sums],
     }
 
@@ -168,7 +179,7 @@ def _load(file: Path) -> Benchmark | None:
 def _ping(entry: Mapping[str, Any]) -> Ping:
     one, other = entry["links"]
     first, second = entry["nodes"]
-    return Ping((Link(one), Link(other)), (first, second), _curve(entry["samples"]))
+    return Ping((Link(one), Link(other)), Traffic(entry["traffic"]), (first, second), _curve(entry["samples"]))
 
 
 def _curve(rows: list[list[float]]) -> Curve:

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from pibramble.advise.predict.calibration import Sample
+from pibramble.advise.predict.calibration import Sample, Traffic
 from pibramble.cli.main import run
 from pibramble.errors import Exit
 from pibramble.operate import bench_runs
@@ -39,8 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def keep_a_run(folder: Path, target: str) -> Benchmark:
     curve = (Sample(1, 0.002, 0.002, 9), Sample(1 << 18, 0.05, 0.05, 3), Sample(1 << 20, 0.17, 0.17, 3))
-    ping = Ping((Link.USB, Link.USB), ("zero1", "zero2"), curve)
-    kept = Benchmark("20261124-200000-0000a", "2026-11-24T20:00:00+00:00", target, {"pi-zero": 1.6e7}, (ping,), ())
+    pings = tuple(Ping((Link.USB, Link.USB), traffic, ("zero1", "zero2"), curve) for traffic in Traffic)
+    kept = Benchmark("20261124-200000-0000a", "2026-11-24T20:00:00+00:00", target, {"pi-zero": 1.6e7}, pings, ())
     bench_runs.save(folder / "state" / "original" / "bench", kept)
     return kept
 
@@ -71,6 +71,7 @@ def test_what_bench_measured_is_used_and_named(folder: Path, capsys: Captured) -
     said = capsys.readouterr().out
     assert f"Speed: measured by bench {kept.id}: pi-zero 16 million intervals of cpi a second" in said
     assert f"Wires (usb): measured by bench {kept.id}." in said
+    assert "One number of ranks says nothing about scaling" in said
     [row] = [line.split() for line in said.splitlines() if line.strip().startswith("2 ")]
     assert float(row[1]) > 1e6 / 2 / 1.6e7 * 0.8  # the boards' speed, not this PC's
 

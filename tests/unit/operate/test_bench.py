@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from pibramble.advise.predict.calibration import NOTHING_MEASURED, Sample
+from pibramble.advise.predict.calibration import NOTHING_MEASURED, Sample, Traffic
 from pibramble.errors import PibrambleError, UsageError
 from pibramble.operate import bench_runs
 from pibramble.operate.bench import pairs_to_play, read_curve, read_speed
@@ -31,7 +31,7 @@ def run(target: str = "hardware", *, speed: float = 2e7, seconds: float = 0.001)
         began="2026-11-24T20:00:00+00:00",
         target=target,
         speeds={"pi-zero": speed},
-        pings=(Ping((SERIAL, USB), ("zero1", "ser1"), curve),),
+        pings=(Ping((SERIAL, USB), Traffic.ONE_WAY, ("zero1", "ser1"), curve),),
         sums=(Sum(USB, ("zero1", "zero2"), curve),),
     )
 
@@ -107,7 +107,7 @@ def test_a_prediction_uses_the_last_run_on_its_own_target(tmp_path: Path) -> Non
     bench_runs.save(tmp_path, attrs.evolve(run("lab", speed=1e9), id="20261124-200003-00003"))
     calibration = bench_runs.calibration(tmp_path, "hardware")
     assert (calibration.run, calibration.speeds) == ("20261124-200002-00002", {"pi-zero": 2e7})
-    assert list(calibration.curves) == [(SERIAL, USB)]
+    assert list(calibration.ping_pong) == [(SERIAL, USB)]
     assert bench_runs.calibration(tmp_path, "emulator") == NOTHING_MEASURED
 
 

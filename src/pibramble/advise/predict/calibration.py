@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,6 +19,13 @@ class Sample(NamedTuple):
     median_s: float
     shortest_s: float
     times: int  # how often it was measured
+
+
+class Traffic(StrEnum):
+    """How a program uses its wires. It matters where a wire gains from resting: in a lab, behind large buffers."""
+
+    ONE_WAY = "one-way"  # one message at a time, to and fro
+    BOTH_WAYS = "both-ways"  # as in most collectives
 
 
 Curve = tuple[Sample, ...]  # by size, the smallest first
@@ -36,7 +44,12 @@ class Calibration:
 
     run: str = ""  # the id of the run; empty: there is none
     speeds: Mapping[str, float] = MappingProxyType({})  # board -> intervals a second of one core (bench/speed.c)
-    curves: Mapping[Pair, Curve] = MappingProxyType({})  # one way of a ping-pong
+    ping_pong: Mapping[Pair, Curve] = MappingProxyType({})  # one way of it
+    exchange: Mapping[Pair, Curve] = MappingProxyType({})  # both ways at once
+
+    def curves(self, traffic: Traffic) -> Mapping[Pair, Curve]:
+        """Return how long messages take in a program with such traffic."""
+        return self.ping_pong if traffic is Traffic.ONE_WAY else self.exchange
 
 
 NOTHING_MEASURED = Calibration()

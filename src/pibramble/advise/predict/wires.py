@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import attrs
 
-from pibramble.advise.predict.calibration import Calibration, Curve
+from pibramble.advise.predict.calibration import Calibration, Curve, Traffic
 from pibramble.errors import PibrambleError
 from pibramble.plan.model import LinkPlan, Plan
 from pibramble.spec.model import Link
@@ -67,7 +67,9 @@ class Wires:
         return next((steps for kind, steps in self.steps.items() if kind in used), (Step(0, 1, 1),))
 
 
-def wires(plan: Plan, calibration: Calibration, *, shared_bus: bool) -> Wires:
+def wires(
+    plan: Plan, calibration: Calibration, *, shared_bus: bool, traffic: Traffic = Traffic.BOTH_WAYS
+) -> Wires:  # fmt: skip
     """Return the wires of a plan. `shared_bus`: all USB workers hang on one bus of the head, as boards do.
 
     Raises PibrambleError for a wire that carries nothing: SimGrid would abort.
@@ -79,7 +81,8 @@ def wires(plan: Plan, calibration: Calibration, *, shared_bus: bool) -> Wires:
                 f"nobody knows what the wire of {name} carries",
                 hint="gadget_to_head_mbit and gadget_from_head_mbit in [catalog.boards.NAME] say it",
             )
-    curves = {kind: curve for (kind, other), curve in calibration.curves.items() if kind == other and len(curve) > 1}
+    known = calibration.curves(traffic).items()
+    curves = {kind: curve for (kind, other), curve in known if kind == other and len(curve) > 1}
     models = {name: _model(link, curves.get(link.kind)) for name, link in links.items()}
     slowest: dict[Link, LinkPlan] = {}  # of each kind
     for link in sorted(links.values(), key=lambda link: link.to_head_bps):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from pibramble.advise.predict.calibration import Calibration, Curve, Sample
+from pibramble.advise.predict.calibration import Calibration, Curve, Sample, Traffic
 from pibramble.advise.predict.wires import ENVELOPE_BYTES, USB_BUS_BPS, wires
 from pibramble.errors import PibrambleError
 from pibramble.spec.model import Link
@@ -42,14 +42,14 @@ def test_usb_workers_share_the_head_s_bus_and_serial_ones_do_not() -> None:
 
 def test_what_was_measured_is_predicted_for_every_measured_size() -> None:
     measured = curve((1, 0.0004), (1024, 0.0007), (16_384, 0.0009), (262_144, 0.024), (1 << 20, 0.094))
-    modelled = wires(plan(*USB), Calibration("run", {}, {(Link.USB, Link.USB): measured}), shared_bus=False)
+    modelled = wires(plan(*USB), Calibration("run", exchange={(Link.USB, Link.USB): measured}), shared_bus=False)
     assert modelled.measured == {Link.USB}
     for sample in measured:
         assert one_way_s(modelled, "zero3", "zero4", sample.size_bytes) == pytest.approx(sample.median_s), sample
 
 
 def test_a_measurement_of_another_kind_of_wire_changes_nothing() -> None:
-    other = Calibration("run", {}, {(Link.SERIAL, Link.SERIAL): curve((1, 0.001), (1000, 0.02))})
+    other = Calibration("run", exchange={(Link.SERIAL, Link.SERIAL): curve((1, 0.001), (1000, 0.02))})
     assert wires(plan(*USB), other, shared_bus=True) == boards(*USB)
 
 
@@ -59,9 +59,17 @@ def test_the_slowest_wire_in_use_decides_how_times_depend_on_size() -> None:
     assert both.steps_for([Link.USB]) == boards(*USB).steps[Link.USB]
 
 
+def test_messages_that_only_go_to_and_fro_are_predicted_from_such() -> None:
+    both, to_and_fro = curve((1, 0.002), (1 << 20, 0.1)), curve((1, 0.001), (1 << 20, 0.05))
+    measured = Calibration("run", ping_pong={(Link.USB, Link.USB): to_and_fro}, exchange={(Link.USB, Link.USB): both})
+    for traffic, seconds in ((Traffic.BOTH_WAYS, 0.1), (Traffic.ONE_WAY, 0.05)):
+        modelled = wires(plan(*USB), measured, shared_bus=False, traffic=traffic)
+        assert one_way_s(modelled, "zero1", "zero2", 1 << 20) == pytest.approx(seconds)
+
+
 def test_a_disturbed_measurement_still_gives_a_speed() -> None:
     measured = curve((1, 0.0004), (262_144, 0.1), (1 << 20, 0.09))
-    modelled = wires(plan(*USB), Calibration("run", {}, {(Link.USB, Link.USB): measured}), shared_bus=False)
+    modelled = wires(plan(*USB), Calibration("run", exchange={(Link.USB, Link.USB): measured}), shared_bus=False)
     assert one_way_s(modelled, "zero1", "zero2", 1 << 20) == pytest.approx(0.09, rel=0.01)
 
 
