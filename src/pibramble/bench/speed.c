@@ -2,8 +2,8 @@
  * speed.c: how fast one core computes, as the number of intervals a second of the loop in examples/cpi.c.
  *
  * Processor time is taken, not the clock on the wall: what else runs on the node does not count. Each round is longer
- * than the one before, until one takes a twentieth of a second; the fastest of five such rounds is printed. No MPI in it, so
- * that the same file measures a board and the PC that a prediction is made on.
+ * than the one before, until one takes a twentieth of a second; the fastest of five such rounds is printed. There is
+ * no MPI in it, so that the same file measures a board and the PC that a prediction is made on.
  */
 #include <stdio.h>
 #include <time.h>
