@@ -33,6 +33,7 @@ VERBS = {
     "check": Verb("check", "Judge the cluster file.", "Think"),
     "cost": Verb("cost", "What it costs, and what the money could buy instead.", "Think"),
     "wiring": Verb("wiring", "What is wired to what, checked and drawn.", "Think"),
+    "predict": Verb("predict", "How an MPI program would scale on it.", "Think"),
     "schema": Verb("schema", "Print the cluster file's JSON Schema, for editors.", "Think"),
     "plan": Verb("plan", "Show every name, address, MAC, port and route.", "Think"),
     "files": Verb("files", "Show what each node's disk will hold.", "Think"),
@@ -46,6 +47,7 @@ VERBS = {
     "ssh": Verb("ssh", "Get a shell on one node.", "Operate"),
     "run": Verb("run", "Run an MPI program on the workers.", "Operate"),
     "jobs": Verb("jobs", "List the records of past jobs, or show one.", "Operate"),
+    "bench": Verb("bench", "Measure its speed, its wires and its network.", "Operate"),
     "doctor": Verb("doctor", "Say which system programs are missing for what.", "Help"),
     "completion": Verb("completion", "Print the completion script of your shell.", "Help"),
 }

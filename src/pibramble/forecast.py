@@ -1,0 +1,124 @@
+"""A prediction from its parts: the plan's wires, what was measured, this PC's speed, and SMPI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from pibramble import simgrid
+from pibramble.advise.predict.calibration import Calibration, Curve, Traffic
+from pibramble.advise.predict.platform import Platform, platform
+from pibramble.advise.predict.scaling import Simulated
+from pibramble.advise.predict.speeds import speeds
+from pibramble.advise.predict.wires import Wires, wires
+from pibramble.catalog.parts import Speed
+from pibramble.operate import bench
+from pibramble.operate.bench_runs import Benchmark, Ping, Sum
+from pibramble.plan.model import Plan
+
+LAB = "lab"
+_ONCE_S = "0.000001"  # for the programs of bench: simulated time has no noise, so once is enough
+
+
+@attrs.frozen
+class Program:
+    """What is to be predicted."""
+
+    source: Path
+    arguments: tuple[str, ...] = ()
+    compiler_arguments: tuple[str, ...] = ()
+    timeout_s: float = 600.0
+
+
+@attrs.frozen
+class Forecast:
+    """A cluster as it will be simulated."""
+
+    plan: Plan
+    wires: Wires
+    calibration: Calibration
+    host_speed: float  # of one core of this PC, in intervals of bench/speed.c a second
+    per_core: Mapping[str, float]  # board -> the same of one of its cores
+    estimated: tuple[str, ...]  # boards whose speed was not measured
+    lab_cores: int | None  # the lab's nodes share so many cores of this PC; None: boards, each with its own
+
+    def platform(self, ranks: int) -> Platform:
+        """Return the platform for so many ranks."""
+        share = min(1.0, self.lab_cores / ranks) if self.lab_cores else 1.0
+        return platform(self.plan, self.wires, {board: s * share for board, s in self.per_core.items()}, ranks)
+
+    def with_one_rank_a_node(self, workers: Sequence[str], traffic: Traffic) -> Forecast:
+        """Return the same for some of the workers, with one core each."""
+        nodes = (self.plan.node(name) for name in workers)
+        single = tuple(attrs.evolve(node, board=attrs.evolve(node.board, cores=1)) for node in nodes)
+        plan = attrs.evolve(self.plan, workers=single)
+        return attrs.evolve(self, plan=plan, wires=_wires(plan, self.calibration, self.lab_cores, traffic))
+
+
+def prepare(
+    plan: Plan,
+    calibration: Calibration,
+    known: Mapping[str, Speed],
+    target: str,
+    traffic: Traffic = Traffic.BOTH_WAYS,
+) -> Forecast:
+    """Measure this PC, and return the forecast of a plan on a target.
+
+    `known`: the catalogue's speeds. Raises MissingError without gcc, PibrambleError for what cannot be simulated.
+    """
+    cores = (os.cpu_count() or 1) if target == LAB else None
+    modelled = _wires(plan, calibration, cores, traffic)
+    boards = [worker.board for worker in plan.workers]
+    if cores:  # its nodes are this PC
+        host_speed = simgrid.host_speed()
+        return Forecast(plan, modelled, calibration, host_speed, {b.name: host_speed for b in boards}, (), cores)
+    found = speeds(boards, calibration, known)
+    return Forecast(plan, modelled, calibration, simgrid.host_speed(), found.per_core, found.estimated, None)
+
+
+def _wires(plan: Plan, calibration: Calibration, lab_cores: int | None, traffic: Traffic) -> Wires:
+    # The lab has a wire of its own for each worker and nothing that they share; boards have the head's USB.
+    return wires(plan, calibration, shared_bus=lab_cores is None, traffic=traffic)
+
+
+def scale(forecast: Forecast, program: Program, ranks: Sequence[int]) -> Iterator[Simulated]:
+    """Yield what becomes of a program on each number of ranks. Raises as `simgrid.Simulator` does."""
+    with simgrid.simulator() as simulator:
+        compiled = simulator.compiled(program.source, program.compiler_arguments)
+        job = simgrid.Job(compiled, program.arguments, forecast.host_speed, program.timeout_s)
+        for count in ranks:
+            place = forecast.platform(count)
+            yield simulator.run(job, place, forecast.wires.steps_for(place.kinds), count)
+
+
+def benchmark(forecast: Forecast, measured: Benchmark) -> Benchmark:
+    """Run what was measured on the simulated cluster instead."""
+    pings = tuple(_played(forecast, ping) for ping in measured.pings)
+    sums = tuple(_summed(forecast, total) for total in measured.sums)
+    known = {board: speed for board, speed in forecast.per_core.items() if board in measured.speeds}
+    run = forecast.calibration.run
+    remark = (
+        f"The prediction rests on run {run}."
+        if run
+        else "The prediction rests on the plan: nothing was measured before."
+    )
+    return Benchmark("prediction", measured.began, measured.target, known, pings, sums, remarks=(remark,))
+
+
+def _played(forecast: Forecast, ping: Ping) -> Ping:
+    words = (str(bench.PING_BYTES), _ONCE_S, *bench.TRAFFIC_WORDS[ping.traffic])
+    place = forecast.with_one_rank_a_node(ping.nodes, ping.traffic)
+    return attrs.evolve(ping, curve=_curve(place, "pingpong.c", words))
+
+
+def _summed(forecast: Forecast, total: Sum) -> Sum:
+    place = forecast.with_one_rank_a_node(total.nodes, Traffic.BOTH_WAYS)
+    return attrs.evolve(total, curve=_curve(place, "allreduce.c", (str(bench.SUM_DOUBLES), _ONCE_S)))
+
+
+def _curve(forecast: Forecast, name: str, arguments: tuple[str, ...]) -> Curve:
+    [run] = scale(forecast, Program(bench.PROGRAMS / name, arguments), (len(forecast.plan.workers),))
+    return bench.read_curve(run.printed)

@@ -1,0 +1,155 @@
+"""`pibramble predict`, as a person calls it, with the real SMPI."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import attrs
+import pytest
+
+from pibramble.advise.predict.calibration import Sample, Traffic
+from pibramble.cli.main import run
+from pibramble.errors import Exit
+from pibramble.operate import bench_runs
+from pibramble.operate.bench_runs import Benchmark, Ping
+from pibramble.spec.model import Link
+
+REPO = Path(__file__).parents[3]
+CPI = str(REPO / "examples" / "cpi.c")
+Captured = pytest.CaptureFixture[str]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("smpirun") is None, reason="SimGrid is not installed: scripts/setup predict"
+)
+
+ORIGINAL = '[cluster]\nname = "original"\n[head]\nboard = "pi-1b"\n[[workers]]\nname = "zero[1-4]"\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PIBRAMBLE_FILE", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PIBRAMBLE_STATE", str(tmp_path / "state"))
+    (tmp_path / "cluster.toml").write_text(ORIGINAL)
+    return tmp_path
+
+
+def keep_a_run(folder: Path, target: str) -> Benchmark:
+    curve = (Sample(1, 0.002, 0.002, 9), Sample(1 << 18, 0.05, 0.05, 3), Sample(1 << 20, 0.17, 0.17, 3))
+    pings = tuple(Ping((Link.USB, Link.USB), traffic, ("zero1", "zero2"), curve) for traffic in Traffic)
+    kept = Benchmark("20261124-200000-0000a", "2026-11-24T20:00:00+00:00", target, {"pi-zero": 1.6e7}, pings, ())
+    bench_runs.save(folder / "state" / "original" / "bench", kept)
+    return kept
+
+
+def test_the_answer_is_a_table_a_knee_and_what_it_rests_on(capsys: Captured) -> None:
+    assert run(["-q", "predict", CPI, "20000000"]) == Exit.OK
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    assert lines[0].split() == ["RANKS", "SECONDS", "SPEED-UP", "EFFICIENCY", "COMPUTE", "WIRE", "WAITING"]
+    assert [line.split()[0] for line in lines[1:5]] == ["1", "2", "4", "8"]
+    assert "Speed of pi-zero: the catalogue's Linpack figures, not measured" in said
+    assert "Wires (usb): as planned, not measured." in said
+    assert "USB workers share the head's bus: 26.6 MB/s" in said
+
+
+def test_json_holds_what_the_program_printed(capsys: Captured) -> None:
+    assert run(["-q", "predict", "--json", "-n", "16,1", CPI, "20000000"]) == Exit.OK
+    said = json.loads(capsys.readouterr().out)
+    assert [point["ranks"] for point in said["points"]] == [1, 16]
+    assert "on 16 ranks" in said["points"][1]["printed"]
+    assert sum(said["points"][1][share] for share in ("compute", "wire", "waiting")) == pytest.approx(1)
+    assert said["calibration"] is None
+
+
+def test_what_bench_measured_is_used_and_named(folder: Path, capsys: Captured) -> None:
+    kept = keep_a_run(folder, "hardware")
+    assert run(["-q", "predict", "-n", "2", CPI, "1000000"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert f"Speed: measured by bench {kept.id}: pi-zero 16 million intervals of cpi a second" in said
+    assert f"Wires (usb): measured by bench {kept.id}." in said
+    assert "One number of ranks says nothing about scaling" in said
+    [row] = [line.split() for line in said.splitlines() if line.strip().startswith("2 ")]
+    assert float(row[1]) > 1e6 / 2 / 1.6e7 * 0.8  # the boards' speed, not this PC's
+
+
+def test_a_run_of_the_lab_says_nothing_about_boards(folder: Path, capsys: Captured) -> None:
+    keep_a_run(folder, "lab")
+    assert run(["-q", "predict", "-n", "1", CPI, "1000000"]) == Exit.OK
+    assert "not measured" in capsys.readouterr().out
+    assert run(["-q", "predict", "--calibration", "last", "-n", "1", CPI, "1000000"]) == Exit.WRONG
+    assert "measured lab" in capsys.readouterr().err
+
+
+def test_the_lab_is_predicted_with_this_pc_s_cores(folder: Path, capsys: Captured) -> None:
+    kept = keep_a_run(folder, "lab")
+    assert run(["-q", "-t", "lab", "predict", "-n", "2", CPI, "1000000"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "lab nodes on this PC, which share its" in said
+    assert f"measured by bench {kept.id}" in said
+    assert "bus" not in said
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_picture_is_drawn(folder: Path, capsys: Captured, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    assert run(["-q", "predict", "--plot", f"cpi.{ending}", "-n", "1,2,64", CPI, "1000000"]) == Exit.OK, capsys
+    content = (folder / f"cpi.{ending}").read_bytes()
+    assert content.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    assert sorted(path.name for path in folder.glob("*cpi*")) == [f"cpi.{ending}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-n", "two", CPI], "no list of numbers"),
+        (["-n", "0", CPI], "1 to 4096 ranks"),
+        (["--plot", "cpi.txt", CPI], "no picture that can be drawn"),
+        (["--plot", "nowhere/cpi.png", CPI], "there is no folder nowhere"),
+        (["missing.c"], "there is no file missing.c"),
+        (["cluster.toml"], "is no source file"),
+        (["--calibration", "last", CPI], "has not been measured yet"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(capsys: Captured, words: list[str], said: str) -> None:
+    assert run(["-q", "predict", *words]) == Exit.WRONG
+    assert said in capsys.readouterr().err
+
+
+def test_a_target_that_cannot_be_predicted_is_refused(capsys: Captured) -> None:
+    assert run(["-q", "-t", "emulator", "predict", CPI]) == Exit.WRONG
+    assert "-t lab or -t hardware" in capsys.readouterr().err
+
+
+def test_256_ranks_of_cpi_are_simulated(capsys: Captured) -> None:
+    assert run(["-q", "predict", "--json", "-n", "256", CPI, "10000000"]) == Exit.OK
+    [point] = json.loads(capsys.readouterr().out)["points"]
+    assert "10000000 intervals on 256 ranks" in point["printed"]
+
+
+def test_bench_runs_are_listed_and_compared_without_a_cluster(folder: Path, capsys: Captured) -> None:
+    kept = keep_a_run(folder, "hardware")
+    later = attrs.evolve(kept, id="20261125-200000-0000b", speeds={"pi-zero": 0.8e7})
+    bench_runs.save(folder / "state" / "original" / "bench", later)
+    assert run(["bench", "--list"]) == Exit.OK
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["RUN", kept.id, later.id]
+    assert run(["bench", "--show", "last", "--against", "0000a"]) == Exit.OK
+    said = capsys.readouterr().out
+    [speed] = [line.split() for line in said.splitlines() if line.startswith("cpi")]
+    assert (speed[-1], "20261124-200000-0000A" in said) == ("0.50", True)
+
+
+def test_a_run_is_compared_with_what_would_have_been_predicted(folder: Path, capsys: Captured) -> None:
+    kept = keep_a_run(folder, "hardware")
+    later = attrs.evolve(kept, id="20261125-200000-0000b")
+    bench_runs.save(folder / "state" / "original" / "bench", later)
+    assert run(["-q", "bench", "--show", "last", "--against", "prediction", "--json"]) == Exit.OK
+    ratios = {(f["what"], f["size_bytes"]): f["ratio"] for f in json.loads(capsys.readouterr().out)["figures"]}
+    # Calibrated with the same figures, the simulated ping-pong must give them back.
+    assert ratios["ping-pong, usb-usb", 1] == pytest.approx(1, abs=0.03)
+    assert ratios["ping-pong, usb-usb", 1 << 18] == pytest.approx(1, abs=0.03)
+    assert ratios["ping-pong, usb-usb", 1 << 20] == pytest.approx(1, abs=0.03)
+    assert ratios["cpi, one core of a pi-zero", None] == 1

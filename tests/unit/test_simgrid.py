@@ -1,0 +1,232 @@
+"""The real SMPI runs programs on our platforms: it takes them, and its times are what the wires say."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from pibramble import proc, simgrid
+from pibramble.advise.predict.platform import Platform, platform
+from pibramble.advise.predict.wires import Step, Wires
+from pibramble.errors import Exit, MissingError, PibrambleError, TimedOutError, UsageError
+from pibramble.operate.bench import PROGRAMS, read_curve, read_speed
+from pibramble.operate.programs import CompilerError
+from pibramble.simgrid import Job, Simulator
+from pibramble.spec.model import WorkerGroup
+from tests.unit.advise.predict.clusters import SERIAL, USB, boards, one_way_s, plan
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SPEEDS = {"pi-zero": 1e9, "pi-1a-plus": 1e9}
+
+needs_smpi = pytest.mark.skipif(
+    shutil.which("smpirun") is None, reason="SimGrid is not installed: scripts/setup predict"
+)
+
+BAD = """\
+#include <mpi.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    int rank, got;
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank == 1) {
+        if (strcmp(argv[1], "abort") == 0) MPI_Abort(MPI_COMM_WORLD, 3);
+        if (strcmp(argv[1], "crash") == 0) *(volatile int *)0 = 1;
+        if (strcmp(argv[1], "wait") == 0) MPI_Recv(&got, 1, MPI_INT, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        if (strcmp(argv[1], "spin") == 0) for (volatile int i = 0;; i++) {}
+    }
+    MPI_Finalize();
+    return strcmp(argv[1], "exit") == 0 ? 5 : 0;
+}
+"""
+
+
+@pytest.fixture
+def smpi(tmp_path: Path) -> Simulator:
+    return Simulator(tmp_path)
+
+
+def job(program: Path, *arguments: str, host_speed: float = 1e9, timeout_s: float = 60) -> Job:
+    return Job(program, arguments, host_speed, timeout_s)
+
+
+def made(modelled: Wires, ranks: int, *workers: WorkerGroup) -> Platform:
+    return platform(plan(*workers), modelled, SPEEDS, ranks)
+
+
+@needs_smpi
+@pytest.mark.parametrize(("workers", "names"), [(USB, ("zero1", "zero2")), (SERIAL, ("ser1", "ser2"))])
+def test_a_message_takes_what_the_wires_say(
+    smpi: Simulator, workers: tuple[WorkerGroup, ...], names: tuple[str, str]
+) -> None:
+    modelled = boards(*workers)
+    place = made(modelled, 2, *workers)
+    program = smpi.compiled(PROGRAMS / "pingpong.c", ())
+    printed = smpi.run(job(program, "262144", "0.000001"), place, modelled.steps_for(place.kinds), 2).printed
+    curve = read_curve(printed)
+    assert [sample.size_bytes for sample in curve] == [4**power for power in range(10)]
+    for sample in curve:
+        assert sample.median_s == pytest.approx(one_way_s(modelled, *names, sample.size_bytes), rel=0.02), sample
+
+
+@needs_smpi
+def test_a_program_computes_as_it_would_and_its_time_is_stretched_to_the_board_s(smpi: Simulator) -> None:
+    modelled = boards(*USB)
+    program = smpi.compiled(EXAMPLES / "cpi.c", ())
+    place = made(modelled, 4, *USB)
+    steps = modelled.steps_for(place.kinds)
+    as_here = smpi.run(job(program, "40000000"), place, steps, 4)
+    assert "pi is about 3.14159265" in as_here.printed
+    slower = smpi.run(job(program, "40000000", host_speed=50e9), place, steps, 4)  # a PC that is 50 times the board
+    assert slower.compute_s / as_here.compute_s == pytest.approx(50, rel=0.5)  # a busy machine measures with noise
+    assert slower.seconds == pytest.approx(slower.compute_s, rel=0.3)
+
+
+@needs_smpi
+def test_what_simgrid_needs_to_know_its_ranks_is_not_counted(smpi: Simulator) -> None:
+    modelled = boards(*USB)
+    place = made(modelled, 64, *USB)
+    run = smpi.run(job(smpi.compiled(EXAMPLES / "cpi.c", ()), "640"), place, modelled.steps_for(place.kinds), 64)
+    assert run.seconds < 64 * 0.0005  # a barrier and a sum in 6 rounds each; its own messages take a millisecond a rank
+
+
+SUMS = """\
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    int rank, ranks, count = atoi(argv[1]), wrong = 0;
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    int *in = malloc(count * sizeof *in), *out = malloc(count * sizeof *out);
+    for (int i = 0; i < count; i++) in[i] = rank + i;
+    double began = MPI_Wtime();
+    MPI_Allreduce(in, out, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    double seconds = MPI_Wtime() - began;
+    MPI_Allreduce(MPI_IN_PLACE, in, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    for (int i = 0; i < count; i++)
+        wrong += out[i] != ranks * (ranks - 1) / 2 + ranks * i || in[i] != out[i];
+    printf("%d wrong\\n", wrong);
+    if (rank == 0) printf("seconds %f\\n", seconds);
+    MPI_Finalize();
+    return 0;
+}
+"""
+
+
+@needs_smpi
+@pytest.mark.parametrize("ranks", [2, 3, 7, 8])
+@pytest.mark.parametrize("count", [1, 500, 1031])
+def test_sums_are_right_whatever_their_length_and_the_number_of_ranks(
+    smpi: Simulator, tmp_path: Path, ranks: int, count: int
+) -> None:
+    source = tmp_path / "sums.c"
+    source.write_text(SUMS)
+    place = made(boards(*USB), ranks, *USB)
+    printed = smpi.run(job(smpi.compiled(source, ()), str(count)), place, (Step(0, 1, 1),), ranks).printed
+    assert printed.count("0 wrong") == ranks, printed
+
+
+@needs_smpi
+def test_a_long_sum_goes_by_parts_as_mpich_has_it(smpi: Simulator, tmp_path: Path) -> None:
+    source = tmp_path / "sums.c"
+    source.write_text(SUMS)
+    modelled = boards(*SERIAL)
+    place = made(modelled, 8, *SERIAL)
+    printed = smpi.run(job(smpi.compiled(source, ()), "65536"), place, (Step(0, 1, 1),), 8).printed
+    vector_s = 4 * 65536 / place.places[0].wire.to_head_bytes_per_s
+    seconds = float(printed.split("seconds")[1].split()[0])
+    assert seconds == pytest.approx(2 * 7 / 8 * vector_s, rel=0.05)  # doubling would take 3 times the vector's time
+
+
+@needs_smpi
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("abort", "called MPI_Abort"),
+        ("crash", "segmentation fault"),
+        ("wait", "waits for ever"),
+        ("exit", "exit code 5"),
+    ],
+)
+def test_a_program_that_does_not_end_well_is_told_in_words(
+    smpi: Simulator, tmp_path: Path, how: str, said: str
+) -> None:
+    source = tmp_path / "bad.c"
+    source.write_text(BAD)
+    place = made(boards(*USB), 2, *USB)
+    with pytest.raises(PibrambleError, match=said) as caught:
+        smpi.run(job(smpi.compiled(source, ()), how), place, (Step(0, 1, 1),), 2)
+    assert caught.value.message.startswith("bad on 2 simulated ranks")
+    assert caught.value.exit_code == Exit.FAILED
+
+
+@needs_smpi
+def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(smpi: Simulator, tmp_path: Path) -> None:
+    source = tmp_path / "spinning-for-ever.c"
+    source.write_text(BAD)
+    program = smpi.compiled(source, ())
+    with pytest.raises(TimedOutError, match="longer than 1 s"):
+        smpi.run(job(program, "spin", timeout_s=1), made(boards(*USB), 2, *USB), (Step(0, 1, 1),), 2)
+    time.sleep(0.2)
+    assert str(program) not in proc.run(["ps", "-eo", "args"]).stdout
+
+
+@needs_smpi
+def test_a_program_that_does_not_compile_is_answered_with_the_compiler_s_words(smpi: Simulator, tmp_path: Path) -> None:
+    source = tmp_path / "wrong.c"
+    source.write_text("int main(void) { return unknown; }\n")
+    with pytest.raises(CompilerError, match="smpicc could not compile") as caught:
+        smpi.compiled(source, ())
+    assert "wrong.c:1:" in caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.py", "no source file"), ("missing.c", "no file")])
+def test_what_cannot_be_compiled_is_refused(smpi: Simulator, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        smpi.compiled(Path(name), ())
+
+
+def test_without_simgrid_the_package_is_named(smpi: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(proc, "_SYSTEM_FOLDERS", ())
+    with pytest.raises(MissingError, match="SimGrid") as caught:
+        smpi.compiled(EXAMPLES / "cpi.c", ())
+    assert "doctor predict" in caught.value.hint
+
+
+@pytest.fixture
+def other_smpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder / "smpirun"
+
+
+def test_an_old_simgrid_is_refused(smpi: Simulator, other_smpirun: Path) -> None:
+    other_smpirun.write_text("#!/bin/sh\necho 'SimGrid version 3.25'\n")
+    other_smpirun.chmod(0o755)
+    with pytest.raises(MissingError, match=r"3\.32 or newer"):
+        _ = smpi.version
+
+
+def test_the_factors_have_the_names_of_their_version() -> None:
+    steps = (Step(0, 1, 0.5), Step(1448, 2.25, 1))
+    assert simgrid.factors(steps, (3, 32)) == {"smpi/bw-factor": "0:0.5;1448:1", "smpi/lat-factor": "0:1;1448:2.25"}
+    assert simgrid.factors(steps, (4, 0)) == {
+        "network/bandwidth-factor": "0:0.5;1448:1",
+        "network/latency-factor": "0:1;1448:2.25",
+    }
+
+
+def test_this_machine_s_speed_is_that_of_the_program_that_measures_boards(tmp_path: Path) -> None:
+    program = tmp_path / "speed"
+    proc.run(["gcc", "-O2", "-o", str(program), str(PROGRAMS / "speed.c")])
+    assert simgrid.host_speed() == pytest.approx(read_speed(proc.run([str(program)]).stdout), rel=0.5)
