@@ -193,24 +193,6 @@ def test_what_a_small_message_costs_on_ppp(cluster: Bench) -> None:
     assert many > few
 
 
-def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Bench) -> None:
-    cluster.ok("emulator", "unplug", "zero2")
-    gone = cluster.run("status")
-    assert gone.returncode == 5
-    assert "zero2: not running" in gone.stderr
-    # The head has noticed: the interface went with the cable.
-    deadline = time.monotonic() + 60
-    while "zero2" in cluster.on("head", "ls /sys/class/net"):
-        assert time.monotonic() < deadline
-    cluster.ok("emulator", "plug", "zero2")
-    # Nobody runs `up`: the head's kernel sees the cable again, networkd puts it into the bridge.
-    deadline = time.monotonic() + 600
-    while "1 received" not in cluster.run("exec", "-w", "head", "--", "sudo ping -c 1 -W 5 zero2").stdout:
-        assert time.monotonic() < deadline
-        time.sleep(2)
-    cluster.wait_for("zero2", reachable=True)
-
-
 def test_a_serial_link_that_is_cut_comes_back_by_itself(cluster: Bench) -> None:
     cluster.ok("emulator", "unplug", "--link", "aplus")
     gone = cluster.wait_for("aplus", reachable=False, timeout_s=200)
@@ -233,3 +215,21 @@ def test_everything_is_back_after_the_head_has_rebooted(cluster: Bench) -> None:
     assert "masquerade" in cluster.on("head", "sudo nft list ruleset")
     assert cluster.on("head", "cat /proc/sys/net/ipv4/ip_forward") == "1"
     assert "runs on aplus" in cluster.ok("run", "-n", "3", str(EXAMPLES / "cpi.c"), "1000000", timeout_s=600)
+
+
+def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Bench) -> None:
+    cluster.ok("emulator", "unplug", "zero2")
+    gone = cluster.run("status")
+    assert gone.returncode == 5
+    assert "zero2: not running" in gone.stderr
+    # The head has noticed: the interface went with the cable.
+    deadline = time.monotonic() + 60
+    while "zero2" in cluster.on("head", "ls /sys/class/net"):
+        assert time.monotonic() < deadline
+    cluster.ok("emulator", "plug", "zero2")
+    # Nobody runs `up`: the head's kernel sees the cable again, networkd puts it into the bridge.
+    deadline = time.monotonic() + 600
+    while "1 received" not in cluster.run("exec", "-w", "head", "--", "sudo ping -c 1 -W 5 zero2").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(2)
+    cluster.wait_for("zero2", reachable=True)

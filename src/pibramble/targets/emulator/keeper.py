@@ -26,7 +26,7 @@ from pibramble.targets.emulator.stages import asked_for_reboot
 # That is of no use to a child whose parent went before it asked for it: so it looks whether we are still there.
 _IF_PARENT_IS = '[ "$PPID" = "$0" ] && exec "$@"'
 _ENDED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", _IF_PARENT_IS)
-_REQUEST_BYTES = 4096
+_ENDS_S = 10.0  # after that it is killed
 _ENOUGH_OF_A_LOG = 8192
 
 
@@ -59,8 +59,14 @@ class Machine:
             self._watch.cancel()
             self._watch = None
         if self._child and self._child.returncode is None:
-            self._child.kill()
-            await self._child.wait()
+            # Told to end, QEMU writes down where in its file what the board has written lies; killed, it forgets, and the
+            # disk would be damaged as no card is.
+            self._child.terminate()
+            try:
+                await asyncio.wait_for(self._child.wait(), _ENDS_S)
+            except TimeoutError:
+                self._child.kill()
+                await self._child.wait()
         self.ended = "unplugged"
 
     async def _spawn(self) -> None:
