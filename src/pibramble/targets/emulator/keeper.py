@@ -59,8 +59,8 @@ class Machine:
             self._watch.cancel()
             self._watch = None
         if self._child and self._child.returncode is None:
-            # Told to end, QEMU writes down where in its file what the board has written lies; killed, it forgets, and the
-            # disk would be damaged as no card is.
+            # Told to end, QEMU writes down where in its file lies what the board has written; killed, it forgets that,
+            # and the disk is damaged as no card would be.
             self._child.terminate()
             try:
                 await asyncio.wait_for(self._child.wait(), _ENDS_S)
