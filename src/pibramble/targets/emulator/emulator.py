@@ -178,8 +178,7 @@ class Emulator:
 
     def _connections(self, plan: Plan, state: EmulatorState) -> ThroughHead:
         way = Way("127.0.0.1", state.ssh_port, patience_s=60)
-        folder = sockets.folder(f"{self._folder}/ssh", self._state_folder.name)
-        return ThroughHead(plan, Credentials.of(self._state_folder), way, folder)
+        return ThroughHead(plan, Credentials.of(self._state_folder), way, self._ssh_sockets())
 
     # -- down ---------------------------------------------------------------------------------------------------------
 
@@ -189,7 +188,7 @@ class Emulator:
 
     def _destroy(self) -> None:
         state = EmulatorState.load(self._file)
-        sockets.end_all(sockets.folder(f"{self._folder}/ssh", self._state_folder.name))
+        sockets.end_all(self._ssh_sockets())
         if state:
             state.keeper.kill()  # and with it the kernel ends every machine
         sockets.remove(self._sockets())
@@ -200,6 +199,9 @@ class Emulator:
 
     def _sockets(self) -> Path:
         return sockets.folder(str(self._folder), self._state_folder.name)
+
+    def _ssh_sockets(self) -> Path:
+        return sockets.folder(f"{self._folder}/ssh", self._state_folder.name)
 
 
 def nodes_with_cards(plan: Plan) -> tuple[NodePlan, ...]:

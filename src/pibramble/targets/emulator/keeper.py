@@ -26,7 +26,7 @@ from pibramble.targets.emulator.stages import asked_for_reboot
 # That is of no use to a child whose parent went before it asked for it: so it looks whether we are still there.
 _IF_PARENT_IS = '[ "$PPID" = "$0" ] && exec "$@"'
 _ENDED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", _IF_PARENT_IS)
-_ENDS_S = 10.0  # after that it is killed
+_ENDS_S = 5.0  # after that it is killed; sooner than who asked for it stops waiting (state.py)
 _ENOUGH_OF_A_LOG = 8192
 
 
