@@ -21,6 +21,7 @@ from pibramble.gps.sentences import Said, Signal, Standing, read
 _DAY_US = 86_400_000_000
 # Some receivers give one moment with more digits in one sentence than in another (Magellan eXplorist: .076 and .08).
 _SAME_MOMENT_US = 10_000
+_FOR_3D = 4  # satellites that a height takes
 _MOST_SIGNALS = 200  # twice what a receiver of four constellations and two bands hears
 _RANK = (
     Quality.NONE, Quality.AUTONOMOUS, Quality.DIFFERENTIAL, Quality.RTK_FIXED, Quality.RTK_FLOAT, Quality.ESTIMATED,
@@ -58,8 +59,7 @@ class _Told:
     values: dict[str, float] = attrs.Factory(dict)
     active: dict[Identity, None] | None = None  # a set in order
     in_view: dict[tuple[str, int | None], list[Signal]] | None = None  # by talker and signal
-    spoke: set[str] = attrs.Factory(set)  # who, of the sentences that mark a round when there is no time
-    anything: bool = False
+    spoke: set[str] = attrs.Factory(set)  # which sentences it has been told by
 
 
 class Reader:
@@ -70,7 +70,7 @@ class Reader:
         self._framer = Framer()
         self._told = _Told()
         self._date: dt.date | None = None
-        self._had_height = False
+        self._clock_us: int | None = None  # the last time of day that was told
         self._held = Mode.UNKNOWN
         self._last_gga = ("", -1)
         self._stale = False
@@ -101,6 +101,10 @@ class Reader:
             elif (epoch := self._take(said)) is not None:
                 yield epoch
 
+    def present(self) -> Epoch:
+        """Return what has been told of the present epoch so far."""
+        return self._epoch()
+
     def finish(self) -> Epoch | None:
         """Return what has been told of the present epoch, if there is anything new: the line is silent, or at its end."""
         if not self._changed:
@@ -123,22 +127,19 @@ class Reader:
     def _begins_another(self, said: Said) -> bool:
         told = self._told
         if said.clock_us is None:
-            # A receiver that knows no time marks its rounds by the sentences that should hold it, and by GSA and GSV.
-            if said.timeless:
-                return told.clock_us is not None or said.talker + said.kind in told.spoke
-            again = said.kind in {"GSA", "GSV"} and self._previous != said.kind and said.talker + said.kind in told.spoke
-            return again and told.clock_us is None
+            # A receiver that knows no time marks its rounds by the sentences that should hold it, else by GSA and GSV.
+            again = said.talker + said.kind in told.spoke
+            if said.kind in {"GSA", "GSV"}:
+                return again and told.clock_us is None and self._previous != said.kind
+            return again and said.timeless
         if told.clock_us is None:
-            return told.anything and said.kind != "ZDA"
+            return bool(told.spoke) and said.kind != "ZDA"
         return abs(said.clock_us - told.clock_us) > _SAME_MOMENT_US
 
     def _begin(self) -> None:
         self._epochs += 1
-        self._had_height = "altitude_msl_m" in self._told.values
         self._held = self._mode()
-        before = self._told
         self._told = _Told()
-        self._told.clock_us = before.clock_us  # until the sentence that begins the epoch is merged
 
     def _merge(self, said: Said) -> None:
         told = self._told
@@ -163,19 +164,17 @@ class Reader:
             self._gather_active(said)
         if said.in_view is not None:
             self._gather_view(said)
-        told.anything = True
-        if said.clock_us is None:
-            told.spoke.add(said.talker + said.kind)
+        told.spoke.add(said.talker + said.kind)
 
     def _tell_time(self, said: Said) -> None:
         told = self._told
-        if said.timeless:
-            told.clock_us = told.date = self._date = None
+        if said.timeless and told.clock_us is None:
+            self._date = self._clock_us = None
         if said.clock_us is None:
             return
-        if told.clock_us is not None and self._date and said.clock_us < told.clock_us - _DAY_US // 2:
+        if self._clock_us is not None and self._date and said.clock_us < self._clock_us - _DAY_US // 2:
             self._date += dt.timedelta(days=1)  # midnight, until a sentence with the date says so too
-        told.clock_us = said.clock_us
+        told.clock_us = self._clock_us = said.clock_us
         if said.date is not None:
             self._date = said.date
         told.date = self._date
@@ -204,16 +203,17 @@ class Reader:
         told = self._told
         if told.invalid:
             return Mode.NO_FIX
+        if told.hint is Standing.THREE_D:
+            return Mode.THREE_D  # four satellites and a height, though GSA says 2 (Quectel, Telit, Navior)
         if told.mode is not None:
             return told.mode
         match told.hint:
-            case Standing.THREE_D:
-                return Mode.THREE_D
             case Standing.TWO_D:
                 return Mode.TWO_D
             case Standing.POSITION:
-                held = self._held is Mode.THREE_D and self._had_height
-                return Mode.THREE_D if held or "altitude_msl_m" in told.values else Mode.TWO_D
+                # What RMC and GLL do not say stays as it was.
+                enough = len(self._active) >= _FOR_3D  # by the last GSA, maybe of the epoch before
+                return Mode.THREE_D if enough or self._held is Mode.THREE_D else Mode.TWO_D
             case _:
                 return Mode.UNKNOWN
 

@@ -18,7 +18,7 @@ from pibramble.gps.framing import checked
 _ENOUGH = 3  # frames that have no checksum: fewer may be chance
 _TEXT_SHARE = 0.9  # of the bytes are printable: text, at the right speed
 _LOGIN = re.compile(rb"login: |assword: ?$|[\w)~][#$>%] ?$|U-Boot|BusyBox|GNU/Linux|Hit any key|\x1b\[", re.MULTILINE)
-_TABLE = b"SOURCETABLE"
+_REMARK = re.compile(rb"^#[^\n]*\n", re.MULTILINE)  # in recorded logs
 
 
 class Protocol(StrEnum):
@@ -44,7 +44,9 @@ class Protocol(StrEnum):
     ALLYSTAR = "ALLYSTAR binary"
     GARMIN_TEXT = "Garmin text"
     AIS = "AIS (!AIVDM)"
-    NTRIP = "NTRIP source table"
+    NTRIP = "NTRIP"
+    BARE_NMEA = "NMEA without checksums"
+    GPSD = "gpsd's own JSON"
 
 
 class Sound(StrEnum):
@@ -85,7 +87,8 @@ class Heard:
 
 
 def listen(data: bytes) -> Heard:
-    """Judge some bytes of a line."""
+    """Judge some bytes of a line, or of a log."""
+    data = _REMARK.sub(b"", data)
     frames = {protocol: count for protocol, finder in _FINDERS.items() if (count := finder(data))}
     wrong = sum(1 for body in _SENTENCE.findall(data) if checked(body) is None)
     printable = _printable(data)
@@ -205,7 +208,20 @@ def _tsip(data: bytes) -> int:
 
 
 def _evermore(data: bytes) -> int:
-    return _by_sync(rb"\x10\x02[^\x10][\x00-\xff]{3,300}?\x10\x03")(data)
+    """Count EverMore frames: DLE, 02, length, data, their sum, DLE ETX."""
+    frames = (frame for frame in _dle_frames(data) if frame[0] == 0x02)  # noqa: PLR2004
+    return sum(1 for frame in frames if len(frame) > 4 and sum(frame[2:-1]) & 0xFF == frame[-1])  # noqa: PLR2004
+
+
+def _superstar2(data: bytes) -> int:
+    """Count SuperStar II frames: 01, id, the id's complement, length, data, and the sum of all bytes."""
+    found = 0
+    for at in _after(data, b"\x01"):
+        head = data[at : at + 4]
+        if len(head) == 4 and head[1] ^ head[2] == 0xFF:  # noqa: PLR2004
+            end = at + 4 + head[3]
+            found += sum(data[at:end]) & 0xFFFF == int.from_bytes(data[end : end + 2], "little")
+    return found
 
 
 def _rtcm3(data: bytes) -> int:
@@ -231,11 +247,13 @@ def _crc24q(data: bytes) -> int:
 
 
 def _rtcm2(data: bytes) -> int:
-    """Tell RTCM 2 by its bytes: six bits in each, the two above always 01 (RTCM 10402, byte format)."""
-    six = sum(1 for byte in data if 0x40 <= byte < 0x80)  # noqa: PLR2004
-    letters = len(re.findall(rb"[a-z]{3}", data))
-    wide = len(set(data)) > 32  # noqa: PLR2004 (text has fewer)
-    return six // 5 if len(data) >= 60 and wide and six >= 0.98 * len(data) and letters < six / 30 else 0  # noqa: PLR2004
+    """Tell RTCM 2 by its bytes: six bits in each, the two above always 01 (RTCM 10402, byte format). Words are five bytes."""
+    runs = [run.translate(None, b"\r\n") for run in _SIX_BITS.findall(data)]
+    return sum(len(run) // 5 for run in runs if len(set(run)) >= _MANY_VALUES)
+
+
+_SIX_BITS = re.compile(rb"[\x40-\x7f\r\n]{60,}")
+_MANY_VALUES = 30  # of the 64; words have fewer letters
 
 
 # --- frames known by their sync bytes alone ---------------------------------------------------------------------------
@@ -252,7 +270,7 @@ def _by_sync(pattern: bytes, least: int = _ENOUGH) -> Callable[[bytes], int]:
 
 
 def _ntrip(data: bytes) -> int:
-    return int(data.lstrip()[:11] == _TABLE or b"\nCAS;" in data or b"\nSTR;" in data)
+    return int(any(word in data for word in (b"SOURCETABLE", b"\nCAS;", b"\nSTR;", b"ICY 200 OK")))
 
 
 _FINDERS: dict[Protocol, Callable[[bytes], int]] = {
@@ -271,10 +289,12 @@ _FINDERS: dict[Protocol, Callable[[bytes], int]] = {
     Protocol.NAVCOM: _by_sync(rb"\x02\x99\x66"),
     Protocol.EVERMORE: _evermore,
     Protocol.ITALK: _by_sync(rb"<![\x00-\xff]{5,200}?>"),
-    Protocol.SUPERSTAR2: _by_sync(rb"\x01([\x00-\x7f])(?=[\x80-\xff])"),
+    Protocol.SUPERSTAR2: _superstar2,
     Protocol.GEOSTAR: _by_sync(rb"PSGG"),
     Protocol.GREIS: _by_sync(rb"(?:\[(?:~|::|RD|RT|SI|PV|PG|TO)\]|(?:RT|RD|SI|PV|PG|::)0[0-9A-F]{2}[\x00-\xff])"),
     Protocol.CASIC: _by_sync(rb"\xba\xce[\x00-\xff]\x00"),
     Protocol.GARMIN_TEXT: _by_sync(rb"@\d{12}[NS]\d{7}[EW]\d{8}"),
     Protocol.NTRIP: _ntrip,
+    Protocol.BARE_NMEA: _by_sync(rb"\$(?:[A-Z]{2}[A-Z]{3}|STI),[^$*\r\n]*[\r\n]"),
+    Protocol.GPSD: _by_sync(rb'\{"class":"[A-Z]+"'),
 }

@@ -61,15 +61,16 @@ _NAMED = {
     C.GPS: (
         _Range(1, 32, C.GPS, 0),
         _Range(33, 64, C.SBAS, -87),
-        _Range(65, 136, C.GALILEO, 100),  # Quectel, from 101
+        _Range(65, 96, C.GLONASS, 64),
+        _Range(101, 136, C.GALILEO, 100),  # Quectel
         _Range(152, 157, C.SBAS, 0),
         _Range(193, 199, C.QZSS, 192),
-        _Range(200, 264, C.BEIDOU, 200),  # Quectel
+        _Range(201, 264, C.BEIDOU, 200),  # Quectel
     ),
-    C.GLONASS: (_Range(1, 63, C.GLONASS, 0), _Range(64, 999, C.GLONASS, 64)),
+    C.GLONASS: (_Range(1, 63, C.GLONASS, 0), _Range(65, 128, C.GLONASS, 64)),
     C.GALILEO: (_Range(1, 99, C.GALILEO, 0), _Range(101, 199, C.GALILEO, 100), _Range(301, 399, C.GALILEO, 300)),
     C.BEIDOU: (_Range(1, 99, C.BEIDOU, 0), _Range(201, 299, C.BEIDOU, 200), _Range(401, 499, C.BEIDOU, 400)),
-    C.QZSS: (_Range(1, 99, C.QZSS, 0), _Range(100, 999, C.QZSS, 192)),
+    C.QZSS: (_Range(1, 99, C.QZSS, 0), _Range(193, 202, C.QZSS, 192)),
     C.NAVIC: (_Range(1, 99, C.NAVIC, 0),),
 }
 

@@ -102,8 +102,9 @@ def _of_log(descriptor: int, following: Follower) -> Iterator[GpsState]:
         for line in block.splitlines(keepends=True):  # a state for each epoch, not one for all
             if following.feed(line):
                 yield following.state
-    if following.feed(b""):
-        yield following.state
+    for rest in (b"\n", b""):  # the last line may have no end
+        if following.feed(rest):
+            yield following.state
 
 
 def follow(source: Source, progress: Progress) -> Iterator[GpsState]:

@@ -31,11 +31,11 @@ _MPS = 1.01e-3
 
 @attrs.frozen
 class Answered:
-    """One epoch as gpsd's sentences tell it, and gpsd's last word on it."""
+    """One epoch, and gpsd's last words on it with what the direct reader says after the same sentences."""
 
-    epoch: Epoch
-    fix: Fix | None
-    sky: Sky | None
+    whole: Epoch
+    fix: tuple[Fix, Fix] | None = None  # the direct reader's, gpsd's
+    sky: tuple[Sky, Sky] | None = None
 
 
 @attrs.frozen
@@ -55,52 +55,50 @@ def logs(folder: Path) -> list[Path]:
 
 def epochs(data: bytes) -> list[Epoch]:
     reader = Reader()
-    found = list(reader.feed(data))
+    found = list(reader.feed(data + b"\n"))  # the last line may have no end
     last = reader.finish()
     return [*found, last] if last else found
 
 
 def foreign(data: bytes) -> set[Protocol]:
     """Return the languages that are in a log beside NMEA."""
-    return set(listen(data).frames) - {Protocol.NMEA}
+    return set(listen(data).frames) - {Protocol.NMEA, Protocol.BARE_NMEA, Protocol.AIS, Protocol.GPSD}
 
 
 def answered(chk: bytes) -> list[Answered]:
     """Return the epochs of a .chk file: the sentences as gpsd took them, with the answers that came in between."""
     reader = Reader()
     done: list[Epoch] = []
-    said: dict[int, tuple[Fix | None, Sky | None]] = {}
+    fixes: dict[int, tuple[Fix, Fix]] = {}
+    skies: dict[int, tuple[Sky, Sky]] = {}
     client = Client("log")
     for line in chk.splitlines():
         if line.startswith(b"{"):
-            number = len(done)
-            fix, sky = said.get(number, (None, None))
             answer = json.loads(line)
             client.feed(line + b"\n")
             if answer["class"] == "TPV" and answer.get("mode"):
-                fix = client.state.fix
+                fixes[len(done)] = (reader.present().fix, client.state.fix)
             elif answer["class"] == "SKY" and "satellites" in answer:
-                sky = client.state.sky
-            said[number] = (fix, sky)
+                skies[len(done)] = (reader.present().sky, client.state.sky)
         else:
             done += reader.feed(line + b"\r\n")
     if last := reader.finish():
         done.append(last)
-    return [Answered(epoch, *said.get(number, (None, None))) for number, epoch in enumerate(done)]
+    return [Answered(epoch, fixes.get(number), skies.get(number)) for number, epoch in enumerate(done)]
 
 
 def disagreements(log: bytes, chk: bytes) -> Iterator[Disagreement]:
     """Yield what the direct reader and gpsd do not say alike."""
     told = answered(chk)
-    ours, theirs = [e.fix for e in epochs(log)], [a.epoch.fix for a in told]
+    ours, theirs = [e.fix for e in epochs(log)], [a.whole.fix for a in told]
     if ours != theirs:
         first = next((n for n, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), -1)
         yield Disagreement("sentences", len(ours), len(theirs), first)
     for number, one in enumerate(told):
         if one.fix is not None:
-            yield from _of_fix(one.epoch.fix, one.fix, number)
-        if one.sky is not None and one.epoch.sky.satellites:
-            yield from _of_sky(one.epoch.sky, one.sky, number)
+            yield from _of_fix(*one.fix, number)
+        if one.sky is not None:
+            yield from _of_sky(*one.sky, number)
 
 
 def _of_fix(ours: Fix, gpsds: Fix, number: int) -> Iterator[Disagreement]:

@@ -43,8 +43,8 @@ def test_every_log_is_known_for_what_it_is(log: Path) -> None:
 def test_the_comparison_is_about_something() -> None:
     compared = [log for log in ALL if not foreign(log.read_bytes())]
     answers = [one for log in compared for one in answered(log.with_name(log.name + ".chk").read_bytes())]
-    assert sum(one.fix is not None and one.fix.located for one in answers) > 50
-    assert sum(one.sky is not None and bool(one.epoch.sky.satellites) for one in answers) > 10
+    assert sum(one.fix is not None and one.fix[1].located for one in answers) > 50
+    assert sum(one.sky is not None and bool(one.sky[0].satellites) for one in answers) > 10
 
 
 def test_every_reason_is_given() -> None:
