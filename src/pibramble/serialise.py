@@ -12,7 +12,7 @@ import attrs
 
 
 def plain(value: object) -> object:  # noqa: PLR0911 (one for each kind of value)
-    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses and paths as text, times as in ISO 8601.
+    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses, paths and times as text.
 
     A field whose metadata say `"plain": False` is left out.
     """

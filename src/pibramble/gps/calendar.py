@@ -1,7 +1,7 @@
 """Receivers that have lost count of the weeks.
 
-GPS counts weeks modulo 1024 (IS-GPS-200, 20.3.3.3.1.1): some 19.6 years. A receiver takes its firmware's age to tell which
-round it is; when that has run out, it says a date 1024 weeks too early, with the right time of day.
+GPS counts weeks modulo 1024 (IS-GPS-200, 20.3.3.3.1.1): some 19.6 years. A receiver takes its firmware's age to tell
+which round it is; when that has run out, it says a date 1024 weeks too early, with the right time of day.
 """
 
 from __future__ import annotations

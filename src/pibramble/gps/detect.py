@@ -1,7 +1,7 @@
 """The speed and the language of a port, found by listening at one speed after the other.
 
-Bytes arrive at any speed, but sentences with right checksums arrive at one: that is the proof. Nothing is sent: a port may
-turn out to be a router's console.
+Bytes arrive at any speed, but sentences with right checksums arrive at one: that is the proof. Nothing is sent: a port
+may turn out to be a router's console.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class Detection:
         return self.best.heard.protocol if self.best else None
 
 
-def detect(
-    path: str, progress: Progress, speeds: Sequence[int] = port.SPEEDS, listen_s: float = LISTEN_S
-) -> Detection:
+def detect(path: str, progress: Progress, speeds: Sequence[int] = port.SPEEDS, listen_s: float = LISTEN_S) -> Detection:
     """Listen at each speed until a receiver is heard. Raises what opening a port does."""
     attempts: list[Attempt] = []
     with progress.step(f"listening to {path}", len(speeds), "speeds") as step:
@@ -96,7 +94,9 @@ def found(detection: Detection) -> Attempt:
         sounds = {attempt.heard.sound for attempt in detection.attempts}
         silent = sounds == {Sound.SILENT}
         what = "nothing comes from it" if silent else "it makes noise at every speed, and no sense"
-        raise PibrambleError(f"{detection.port}: {what}", hint=f"`pibramble gps doctor {detection.port}` says what may help")
+        raise PibrambleError(
+            f"{detection.port}: {what}", hint=f"`pibramble gps doctor {detection.port}` says what may help"
+        )
     raise PibrambleError(
         f"{detection.port} is no receiver: it sends {best.heard.sound} at {best.baud} baud",
         hint=f"`pibramble gps doctor {detection.port}` says more",

@@ -22,7 +22,7 @@ class Direct:
         self._clock_us: int | None = None
 
     def feed(self, block: bytes, now_s: float | None = None) -> bool:
-        """Take in what has come, at the system's time `now_s`; say whether it completed an epoch. Nothing means silence."""
+        """Take in what has come by the system's time `now_s`, or that nothing has; say whether an epoch is complete."""
         if not block:
             return self._take(self._reader.finish())
         completed = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from pibramble.gps.model import Fix, GpsState, Mode, Quality
 
@@ -16,22 +16,22 @@ _MOST_STATION = 1023  # GPX: dgpsStationType
 
 def gpx(states: Iterable[GpsState], name: str) -> str:
     """Return a track: a segment as long as there is a fix, a new one after each gap."""
-    root = ElementTree.Element("gpx", {"version": "1.1", "creator": "pibramble", "xmlns": _NAMESPACE})
-    track = ElementTree.SubElement(root, "trk")
-    ElementTree.SubElement(track, "name").text = name
+    root = ET.Element("gpx", {"version": "1.1", "creator": "pibramble", "xmlns": _NAMESPACE})
+    track = ET.SubElement(root, "trk")
+    ET.SubElement(track, "name").text = name
     for located, group in groupby(states, lambda state: state.fix.located):
         if located:
-            segment = ElementTree.SubElement(track, "trkseg")
+            segment = ET.SubElement(track, "trkseg")
             for state in group:
                 _point(segment, state)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _point(segment: ElementTree.Element, state: GpsState) -> None:
+def _point(segment: ET.Element, state: GpsState) -> None:
     """Add a point; GPX wants its children in this order."""
     fix, sky = state.fix, state.sky
-    point = ElementTree.SubElement(segment, "trkpt", {"lat": _degrees(fix.latitude_deg), "lon": _degrees(fix.longitude_deg)})
+    point = ET.SubElement(segment, "trkpt", {"lat": _degrees(fix.latitude_deg), "lon": _degrees(fix.longitude_deg)})
     variation = fix.magnetic_variation_deg
     station = fix.correction_station
     for tag, value in (
@@ -48,7 +48,7 @@ def _point(segment: ElementTree.Element, state: GpsState) -> None:
         ("dgpsid", None if station is None or not 0 <= station <= _MOST_STATION else str(station)),
     ):
         if value is not None:
-            ElementTree.SubElement(point, tag).text = value
+            ET.SubElement(point, tag).text = value
 
 
 def _degrees(angle: float | None) -> str:
@@ -74,7 +74,7 @@ def _kind(fix: Fix) -> str:
 
 
 def geojson(states: Iterable[GpsState], name: str) -> str:
-    """Return a feature collection: a line for each stretch with a fix (a point where it is one fix), times beside it."""
+    """Return a feature collection: a line for each stretch with a fix, or a point where it is one fix."""
     features = [_feature(list(group), name) for located, group in groupby(states, lambda s: s.fix.located) if located]
     return json.dumps({"type": "FeatureCollection", "features": features}, indent=1, ensure_ascii=False) + "\n"
 

@@ -22,7 +22,8 @@ _AGAIN_S = 2.0
 async def feed(source: Source, baud: int = 9600) -> AsyncIterator[str]:
     """Yield a JSON object (`GpsState` as `pibramble gps --json` prints it) for each new fix, and while there is none.
 
-    It does not end: a source that is not there is tried again, and its `problem` told. Closing it lets go of the source.
+    It does not end: a source that is not there is tried again, and its `problem` told. Closing it lets go of the
+    source.
     """
     clock = _Clock()
     while True:

@@ -1,7 +1,8 @@
 """Bytes in blocks of any size, into sentences.
 
-A serial line gives whatever it gives: half a sentence, noise, a binary protocol, or megabytes without a line's end. So what
-is kept of it is bounded, and what is thrown away is counted. A sentence counts when its checksum is right, and no other.
+A serial line gives whatever it gives: half a sentence, noise, a binary protocol, or megabytes without a line's end. So
+what is kept of it is bounded, and what is thrown away is counted. A sentence counts when its checksum is right, and no
+other.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import re
 from collections.abc import Iterator
 
 # NMEA 0183 allows 82 characters, receivers of the day send up to 120 (Skytraq's $PSTI, RTK positions). gpsd draws the
-# line at 130: what is longer are two sentences that ran into each other, at times with a right checksum (Garmin's GPS 10).
+# line at 130: what is longer are two sentences that ran into each other, at times with a right checksum (Garmin's GPS
+# 10).
 LONGEST = 130
 _KEPT = 1024  # bytes of an unfinished sentence
 
-# A sentence runs to the line's end or to the next `$`: that one begins anew, whatever was before. Lines of recorded logs
-# that begin with `#` are remarks.
+# A sentence runs to the line's end or to the next `$`: that one begins anew, whatever was before. Lines of recorded
+# logs that begin with `#` are remarks.
 _PIECE = re.compile(rb"^#[^\n]*\n|\$([^$\r\n]+)[\r\n]|\$[^$\r\n]*(?=\$)", re.MULTILINE)
 
 
@@ -88,7 +90,7 @@ def checked(body: bytes) -> bytes | None:
 
 
 def checksum(content: bytes) -> int:
-    """Return all bytes of it XORed (NMEA 0183 5.2.2): halves upon halves, as one large number, which is ten times faster."""
+    """Return all bytes XORed (NMEA 0183, 5.2.2): as one large number, halves upon halves, which takes few steps."""
     number = int.from_bytes(content, "big")
     width = 1 << max(3, (len(content) * 8 - 1).bit_length())
     while width > 8:  # noqa: PLR2004 (bits of a byte)

@@ -21,8 +21,8 @@ _LONGEST = 65_536  # bytes of a line: a sky of all constellations has some 15,00
 
 # gpsd numbers constellations as u-blox does.
 CONSTELLATIONS = {
-    0: Constellation.GPS, 1: Constellation.SBAS, 2: Constellation.GALILEO, 3: Constellation.BEIDOU, 4: Constellation.IMES,
-    5: Constellation.QZSS, 6: Constellation.GLONASS, 7: Constellation.NAVIC,
+    0: Constellation.GPS, 1: Constellation.SBAS, 2: Constellation.GALILEO, 3: Constellation.BEIDOU,
+    4: Constellation.IMES, 5: Constellation.QZSS, 6: Constellation.GLONASS, 7: Constellation.NAVIC,
 }  # fmt: skip
 QUALITIES = {
     1: Quality.AUTONOMOUS, 2: Quality.DIFFERENTIAL, 3: Quality.RTK_FIXED, 4: Quality.RTK_FLOAT, 5: Quality.ESTIMATED,
@@ -73,45 +73,73 @@ class Client:
         self.state = attrs.evolve(self.state, counts=counts)
 
     def _take(self, answer: dict[str, Any], now_s: float | None) -> bool:
-        changes: dict[str, Any] = {}
-        match answer.get("class"):
-            case "TPV":
-                changes["fix"] = fix = _fix(answer, self.state.fix)
-                changes["problem"] = ""
-                if (leap := _number(answer, "leapseconds")) is not None:
-                    changes["leap_seconds"] = int(leap)
-                if fix.time and now_s is not None:
-                    changes["offset_s"] = now_s - fix.time.timestamp()
-                self._count(epochs=1)
-            case "SKY":
-                changes["sky"] = sky = _sky(answer, self.state.sky)
-                changes["fix"] = attrs.evolve(self.state.fix, satellites_used=_used(answer, sky))
-            case "TOFF":
-                if (offset := _difference(answer)) is not None:
-                    changes["offset_s"] = offset
-            case "PPS":
-                if (offset := _difference(answer)) is not None:
-                    changes["pulse"] = Pulse(offset, int(_number(answer, "precision") or 0))
-            case "VERSION":
-                self.version = str(answer.get("release", ""))
-            case "DEVICES":
-                devices = answer.get("devices")
-                known = [device for device in devices if isinstance(device, dict)] if isinstance(devices, list) else []
-                if known:
-                    changes["source"] = _device(known[0], self.state.source)
-                else:
-                    changes["problem"] = "gpsd runs, and has no receiver to read"
-            case "DEVICE":
-                if answer.get("activated") == 0:
-                    changes["problem"] = f"gpsd has lost the receiver at {answer.get('path', '?')}"
-                else:
-                    changes["source"] = _device(answer, self.state.source)
-                    changes["problem"] = ""
-            case "ERROR":
-                changes["problem"] = f"gpsd says: {answer.get('message', 'error')}"
-        if changes:
-            self.state = attrs.evolve(self.state, **changes)
-        return answer.get("class") == "TPV"
+        kind = answer.get("class")
+        if kind == "TPV":
+            self._count(epochs=1)
+        elif kind == "VERSION":
+            self.version = str(answer.get("release", ""))
+        if read := _READERS.get(str(kind)):
+            self.state = attrs.evolve(self.state, **read(answer, self.state))
+        time = self.state.fix.time
+        if kind == "TPV" and time and now_s is not None:
+            self.state = attrs.evolve(self.state, offset_s=now_s - time.timestamp())
+        return kind == "TPV"
+
+
+# --- answers, each as what it changes --------------------------------------------------------------------------------
+
+
+def _tpv(answer: dict[str, Any], state: GpsState) -> dict[str, Any]:
+    leap = _number(answer, "leapseconds")
+    return {
+        "fix": _fix(answer, state.fix),
+        "leap_seconds": state.leap_seconds if leap is None else int(leap),
+        "problem": "",
+    }
+
+
+def _skies(answer: dict[str, Any], state: GpsState) -> dict[str, Any]:
+    sky = _sky(answer, state.sky)
+    return {"sky": sky, "fix": attrs.evolve(state.fix, satellites_used=_used(answer, sky))}
+
+
+def _toff(answer: dict[str, Any], state: GpsState) -> dict[str, Any]:
+    offset_s = _difference(answer)
+    return {"offset_s": state.offset_s if offset_s is None else offset_s}
+
+
+def _pps(answer: dict[str, Any], state: GpsState) -> dict[str, Any]:
+    offset_s = _difference(answer)
+    return {"pulse": state.pulse if offset_s is None else Pulse(offset_s, int(_number(answer, "precision") or 0))}
+
+
+def _devices(answer: dict[str, Any], state: GpsState) -> dict[str, Any]:
+    devices = answer.get("devices")
+    known = [device for device in devices if isinstance(device, dict)] if isinstance(devices, list) else []
+    if not known:
+        return {"problem": "gpsd runs, and has no receiver to read"}
+    return {"source": _device(known[0], state.source)}
+
+
+def _activated(answer: dict[str, Any], state: GpsState) -> dict[str, Any]:
+    if answer.get("activated") == 0:
+        return {"problem": f"gpsd has lost the receiver at {answer.get('path', '?')}"}
+    return {"source": _device(answer, state.source), "problem": ""}
+
+
+def _error(answer: dict[str, Any], _state: GpsState) -> dict[str, Any]:
+    return {"problem": f"gpsd says: {answer.get('message', 'error')}"}
+
+
+_READERS = {
+    "TPV": _tpv,
+    "SKY": _skies,
+    "TOFF": _toff,
+    "PPS": _pps,
+    "DEVICES": _devices,
+    "DEVICE": _activated,
+    "ERROR": _error,
+}
 
 
 def _number(answer: dict[str, Any], key: str) -> float | None:

@@ -221,7 +221,9 @@ class GpsState:
     fix: Fix = Fix()
     sky: Sky = Sky()
     counts: Counts = Counts()
-    offset_s: float | None = None  # system clock less the receiver's time when its message had come in; late by the wire
+    offset_s: float | None = (
+        None  # system clock less the receiver's time when its message had come in; late by the wire
+    )
     pulse: Pulse | None = None
     leap_seconds: int | None = None  # GPS time less UTC, where the receiver passes it on
     chrony: Chrony | None = None

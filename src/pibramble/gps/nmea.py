@@ -1,8 +1,8 @@
 """A receiver read straight from its bytes: sentences merged into epochs, an epoch into a fix and a sky.
 
-A receiver says what it knows of one moment in several sentences, only some of which hold a time. An epoch begins with the
-first sentence that holds a new one and ends before the next of those, or when the line falls silent: receivers send all
-they have in one go, then wait for the next second. So nothing has to be learned about the order in which a receiver
+A receiver says what it knows of one moment in several sentences, only some of which hold a time. An epoch begins with
+the first sentence that holds a new one and ends before the next of those, or when the line falls silent: receivers send
+all they have in one go, then wait for the next second. So nothing has to be learned about the order in which a receiver
 speaks, and no answer is given twice. What is sent without a time belongs to the epoch it is sent in.
 """
 
@@ -106,7 +106,7 @@ class Reader:
         return self._epoch()
 
     def finish(self) -> Epoch | None:
-        """Return what has been told of the present epoch, if there is anything new: the line is silent, or at its end."""
+        """Return what has been told of the present epoch, if anything is new: the line is silent, or at its end."""
         if not self._changed:
             return None
         self._changed = False

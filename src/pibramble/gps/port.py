@@ -29,7 +29,8 @@ def opened(path: str, baud: int) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
         raise MissingError(
-            f"{path}: permission denied", hint="the group dialout may: `sudo usermod -aG dialout $USER`, then log in anew"
+            f"{path}: permission denied",
+            hint="the group dialout may: `sudo usermod -aG dialout $USER`, then log in anew",
         ) from None
     except OSError as error:
         said = os.strerror(error.errno or 0).lower()

@@ -1,8 +1,8 @@
 """What language a receiver speaks, told by its bytes: sync bytes, lengths and checksums of what is known.
 
 The direct reader reads NMEA 0183 and nothing else. What else comes is recognised, so that a person is told what it is
-instead of that there is nothing. Sources: the makers' interface descriptions as far as public (u-blox, SiRF, Garmin, Trimble,
-Skytraq, RTCM 10403 for its frame), and gpsd's lexer for the sync bytes of the rest.
+instead of that there is nothing. Sources: the makers' interface descriptions as far as public (u-blox, SiRF, Garmin,
+Trimble, Skytraq, RTCM 10403 for its frame), and gpsd's lexer for the sync bytes of the rest.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def _crc24q(data: bytes) -> int:
 
 
 def _rtcm2(data: bytes) -> int:
-    """Tell RTCM 2 by its bytes: six bits in each, the two above always 01 (RTCM 10402, byte format). Words are five bytes."""
+    """Tell RTCM 2 by its bytes: six bits in each, the two above always 01 (RTCM 10402). A word is five of them."""
     runs = [run.translate(None, b"\r\n") for run in _SIX_BITS.findall(data)]
     return sum(len(run) // 5 for run in runs if len(set(run)) >= _MANY_VALUES)
 

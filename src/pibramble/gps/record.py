@@ -1,7 +1,8 @@
 """A receiver's bytes kept in a file, with when they came beside it.
 
-The log is the bytes and nothing else, so that gpsfake and everything else that reads such logs can read it. `LOG.timing`
-has a line for each block: seconds since the one before, and bytes (as script(1) and scriptreplay(1) have it).
+The log is the bytes and nothing else, so that gpsfake and everything else that reads such logs can read it.
+`LOG.timing` has a line for each block: seconds since the one before, and bytes (as script(1) and scriptreplay(1) have
+it).
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def record(blocks: Iterable[bytes], log: Path, told: Callable[[int], None], *, r
     total = 0
     last = time.monotonic()
     try:
-        with log.open(mode, buffering=0) as stream, timing_of(log).open(mode.replace("b", ""), encoding="ascii") as timing:
+        with (
+            log.open(mode, buffering=0) as stream,
+            timing_of(log).open(mode.replace("b", ""), encoding="ascii") as timing,
+        ):
             for data in blocks:
                 if not data:
                     continue
@@ -55,8 +59,9 @@ def record(blocks: Iterable[bytes], log: Path, told: Callable[[int], None], *, r
 
 
 def load(log: Path) -> tuple[bytes, tuple[Block, ...]]:
-    """Return a log's bytes, and its blocks; none where it has no timing. Raises UsageError for a log that is not there,
-    or a timing that is not its own.
+    """Return a log's bytes, and its blocks; none where it has no timing.
+
+    Raises UsageError for a log that is not there, or a timing that is not its own.
     """
     try:
         data = log.read_bytes()
@@ -68,7 +73,9 @@ def load(log: Path) -> tuple[bytes, tuple[Block, ...]]:
         return data, ()
     blocks = tuple(_blocks(data, text, timing_of(log)))
     if sum(len(block.data) for block in blocks) != len(data):
-        raise UsageError(f"{timing_of(log)} is not the timing of {log}", hint="without it the log is paced by its own times")
+        raise UsageError(
+            f"{timing_of(log)} is not the timing of {log}", hint="without it the log is paced by its own times"
+        )
     return data, blocks
 
 

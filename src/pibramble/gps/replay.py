@@ -23,7 +23,7 @@ _LINE_BYTES = 1000  # what has no line ends goes out in such pieces, as at 9600 
 
 
 def paced(data: bytes) -> Iterator[Block]:
-    """Yield a log without a timing in rounds: a block an epoch, as far apart as its sentences say. Remarks are left out."""
+    """Yield a log without a timing in rounds, as far apart as its sentences say; remarks are left out."""
     pending = b""
     clock_us: int | None = None
     seen: set[bytes] = set()
@@ -32,7 +32,9 @@ def paced(data: bytes) -> Iterator[Block]:
         if line.startswith(b"#"):
             continue
         told_us, tag = _clock(line)
-        if told_us is not None and told_us != clock_us or (told_us is None and tag and tag in seen and clock_us is None):
+        if (told_us is not None and told_us != clock_us) or (
+            told_us is None and tag and tag in seen and clock_us is None
+        ):
             if pending:
                 yield Block(after_s, pending)
                 after_s = _gap(clock_us, told_us)
@@ -77,7 +79,7 @@ def terminal(link: Path | None = None) -> Iterator[Terminal]:
     path = os.ttyname(slave)
     try:
         tty.setraw(slave)
-        os.set_blocking(master, False)  # noqa: FBT003 (the standard library's own signature)
+        os.set_blocking(master, False)
         if link is not None:
             if link.exists() and not link.is_symlink():
                 raise UsageError(f"{link} is there already, and is no link")

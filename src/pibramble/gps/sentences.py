@@ -1,8 +1,8 @@
 """One sentence of NMEA 0183, into what it says. Fields that are empty or make no sense say nothing.
 
-Read are the sentences from which a fix, the sky and the time can be told: GGA, GNS, RMC, GLL, GSA, GSV, VTG, ZDA, GST, GBS,
-of whatever talker. The field lists are those of gpsd's "NMEA Revealed" and of u-blox's interface descriptions; the standard
-itself is not public.
+Read are the sentences from which a fix, the sky and the time can be told: GGA, GNS, RMC, GLL, GSA, GSV, VTG, ZDA, GST,
+GBS, of whatever talker. The field lists are those of gpsd's "NMEA Revealed" and of u-blox's interface descriptions; the
+standard itself is not public.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def read(content: bytes) -> Said | None:
     `content` is what stands between `$` and `*`, its checksum found right (see framing.py).
     """
     reader = _READERS.get(content[2:5]) if content[5:6] == b"," else None
-    # P begins what a maker speaks for himself: Garmin's $PGRMC is no RMC. Quectel's $PQGSA and $PQGSV are what they look like.
+    # P begins what a maker speaks for himself: Garmin's $PGRMC is no RMC. Quectel's $PQGSA is what it seems.
     if reader is None or (content[:1] == b"P" and content[:2] != b"PQ"):
         return None
     try:
@@ -135,7 +135,7 @@ def clock_us(text: str) -> int | None:
 
 
 def _date(day: int | None, month: int | None, year: int | None) -> dt.date | None:
-    if day is None or month is None or year not in _YEARS:
+    if day is None or month is None or year is None or year not in _YEARS:
         return None
     try:
         return dt.date(year, month, day)
@@ -199,7 +199,7 @@ def _gga(talker: str, fields: Sequence[str]) -> Said | None:
     used = _whole(fields[7]) or 0
     altitude = _number(fields[9])
     quality = _GGA_QUALITIES.get(fields[6].lstrip("0") or fields[6][:1])
-    # A receiver without a fix repeats its last place. Whoever speaks for one constellation may use none of its satellites.
+    # A receiver without a fix repeats its last place. Who speaks for one constellation may use none of its satellites.
     if place is None or (used < _FOR_2D and talker in {"GP", "GN"}):
         standing = Standing.INVALID
     else:
@@ -291,7 +291,7 @@ def _gll(talker: str, fields: Sequence[str]) -> Said | None:
 
 
 def _gsa(talker: str, fields: Sequence[str]) -> Said | None:
-    """Read GSA: 12 satellites in the standard, more from some receivers, then three dilutions and NMEA 4.10's system."""
+    """Read GSA: 12 satellites by the standard, more from some receivers; three dilutions; NMEA 4.10's system."""
     if len(fields) < 6:  # noqa: PLR2004
         return None
     standard = len(fields) <= 19  # noqa: PLR2004

@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class Follower(Protocol):
 
 
 def named(text: str, baud: int | None = None) -> Source:
-    """Return what a person means by `text`: nothing or HOST[:PORT] gpsd, a device a port, a file a log, `-` standard input.
+    """Return what a person means: nothing or HOST[:PORT] gpsd, a device a port, a file a log, `-` standard input.
 
     Raises UsageError for what is none of them.
     """
@@ -108,8 +108,10 @@ def _of_log(descriptor: int, following: Follower) -> Iterator[GpsState]:
 
 
 def follow(source: Source, progress: Progress) -> Iterator[GpsState]:
-    """Yield states for as long as there is a source: one that goes away is waited for, one that changes its speed found
-    again. Raises what opening it does, the first time.
+    """Yield states for as long as there is a source.
+
+    One that goes away is waited for, and one that changes its speed found again. Raises what opening it does, the first
+    time.
     """
     state: GpsState | None = None
     while True:

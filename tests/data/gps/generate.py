@@ -62,7 +62,8 @@ def _gsv() -> Iterator[str]:
 
 def _gsa(mode: int) -> Iterator[str]:
     for system, used in _USED.items():
-        numbers = [f"{n:02d}" for n in used] if mode > 1 else []
+        count = {1: 0, 2: 3 if system == 1 else 0, 3: len(used)}[mode]
+        numbers = [f"{n:02d}" for n in used[:count]]
         yield f"GNGSA,A,{mode},{','.join(numbers + [''] * (12 - len(numbers)))},1.90,1.10,1.55,{system}"
 
 

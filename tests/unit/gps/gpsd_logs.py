@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -102,43 +102,57 @@ def disagreements(log: bytes, chk: bytes) -> Iterator[Disagreement]:
 
 
 def _of_fix(ours: Fix, gpsds: Fix, number: int) -> Iterator[Disagreement]:
-    def differ(field: str, mine: Any, theirs: Any) -> Iterator[Disagreement]:
-        yield Disagreement(field, mine, theirs, number)
-
     if ours.mode is not gpsds.mode:
-        yield from differ("mode", ours.mode, gpsds.mode)
-    if ours.time != gpsds.time:
-        late = ours.time and gpsds.time and abs((ours.time - gpsds.time).total_seconds())
-        if late is None or late > 0.0011:
-            yield from differ("time", ours.time, gpsds.time)
+        yield Disagreement("mode", ours.mode, gpsds.mode, number)
+    if not _same_time(ours.time, gpsds.time):
+        yield Disagreement("time", ours.time, gpsds.time, number)
     if min(ours.mode, gpsds.mode) < Mode.TWO_D:
         return
-    for field, tolerance in (("latitude_deg", _DEGREE), ("longitude_deg", _DEGREE), ("altitude_msl_m", _METRE)):
+    for field, tolerance in _ALWAYS.items():
         mine, theirs = getattr(ours, field), getattr(gpsds, field)
         if (mine is None) is not (theirs is None) or (mine is not None and abs(mine - theirs) > tolerance):
-            yield from differ(field, mine, theirs)
-    for field, tolerance in (
-        ("altitude_hae_m", _METRE), ("geoid_separation_m", 1.01e-3), ("speed_mps", _MPS), ("track_deg", 1.01e-4),
-        ("magnetic_variation_deg", 0.0501), ("correction_age_s", 0.101),
-    ):  # fmt: skip
+            yield Disagreement(field, mine, theirs, number)
+    for field, tolerance in _WHERE_TOLD.items():
         mine, theirs = getattr(ours, field), getattr(gpsds, field)
-        # What a receiver does not say gpsd works out: geoid, speed between fixes, magnetic variation.
         if mine is not None and theirs is not None and abs(mine - theirs) > tolerance:
-            yield from differ(field, mine, theirs)
+            yield Disagreement(field, mine, theirs, number)
     if gpsds.quality is not Quality.AUTONOMOUS and ours.quality is not gpsds.quality:
-        yield from differ("quality", ours.quality, gpsds.quality)
+        yield Disagreement("quality", ours.quality, gpsds.quality, number)
+
+
+_ALWAYS = {"latitude_deg": _DEGREE, "longitude_deg": _DEGREE, "altitude_msl_m": _METRE}
+
+# What a receiver does not say gpsd works out: geoid, speed between fixes, magnetic variation.
+_WHERE_TOLD = {
+    "altitude_hae_m": _METRE, "geoid_separation_m": 1.01e-3, "speed_mps": _MPS, "track_deg": 1.01e-4,
+    "magnetic_variation_deg": 0.0501, "correction_age_s": 0.101,
+}  # fmt: skip
+
+
+def _same_time(ours: dt.datetime | None, gpsds: dt.datetime | None) -> bool:
+    if ours is None or gpsds is None:
+        return ours is gpsds
+    return abs((ours - gpsds).total_seconds()) < 0.0011
 
 
 def _of_sky(ours: Sky, gpsds: Sky, number: int) -> Iterator[Disagreement]:
     def listed(sky: Sky) -> Counter[tuple[object, ...]]:
         return Counter(
-            (s.constellation, s.number, s.prn, s.elevation_deg, s.azimuth_deg, None if s.signal_dbhz is None else int(s.signal_dbhz))
+            (
+                s.constellation,
+                s.number,
+                s.prn,
+                s.elevation_deg,
+                s.azimuth_deg,
+                None if s.signal_dbhz is None else int(s.signal_dbhz),
+            )
             for s in sky.satellites
         )
 
     mine, theirs = listed(ours), listed(gpsds)
     if mine != theirs:
-        yield Disagreement("satellites", sorted((mine - theirs).elements(), key=str)[:3], sorted((theirs - mine).elements(), key=str)[:3], number)  # fmt: skip
+        more, fewer = (sorted(some.elements(), key=str)[:3] for some in (mine - theirs, theirs - mine))
+        yield Disagreement("satellites", more, fewer, number)
     elif ours.used != gpsds.used:
         yield Disagreement("used", ours.used, gpsds.used, number)
     for field in ("hdop", "pdop", "vdop"):

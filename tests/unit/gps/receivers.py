@@ -9,17 +9,13 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-
-REPO = Path(__file__).parents[3]
-GPSD = REPO / ".cache" / "gps" / "bin" / "gpsd"
 
 
 def sampled(data: bytes, sent_baud: int, read_baud: int) -> bytes:
-    """Return what a UART at one speed makes of bytes sent at another: it samples the wire when it thinks a bit is there.
+    """Return what a UART at one speed makes of bytes sent at another: it samples where it takes a bit to be.
 
-    8N1: a start bit (0), eight bits with the lowest first, a stop bit (1). A stop bit that is 0 is a framing error: the
-    byte is given out all the same, as Linux does, and the next start is looked for where the wire is high again.
+    8N1: a start bit (0), eight bits, the lowest first, a stop bit (1). Where that is 0 the framing is wrong: the byte
+    is given out all the same, as Linux does, and the next start is looked for where the wire is high again.
     """
     if sent_baud == read_baud:
         return data
@@ -60,7 +56,11 @@ def receiver(
             if baud is not None:
                 sent = baud() if callable(baud) else baud
                 number = termios.tcgetattr(master)[4]
-                read = next(int(n[1:]) for n in dir(termios) if n[0] == "B" and n[1:].isdigit() and getattr(termios, n) == number)
+                read = next(
+                    int(n[1:])
+                    for n in dir(termios)
+                    if n[0] == "B" and n[1:].isdigit() and getattr(termios, n) == number
+                )
                 data = sampled(data, sent, read) if read else b""
             with suppress(BlockingIOError, OSError):
                 os.write(master, data)

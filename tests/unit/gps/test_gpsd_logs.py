@@ -1,4 +1,4 @@
-"""What the direct reader makes of recorded logs agrees with what gpsd makes of them; where not, the reason is written down."""
+"""What the direct reader makes of recorded logs agrees with what gpsd makes of them, or the reason is written down."""
 
 from __future__ import annotations
 

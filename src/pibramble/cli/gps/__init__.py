@@ -32,6 +32,6 @@ class GpsGroup(LazyGroup):
 def command() -> None:
     """Time and place from a GPS receiver.
 
-    `pibramble gps [--once] [--json] [SOURCE]` shows what SOURCE says: gpsd on this machine by default, or HOST[:PORT] of
-    another gpsd, a serial port, a recorded log, or - for standard input. `pibramble gps watch --help` says more.
+    `pibramble gps [--once] [--json] [SOURCE]` shows what SOURCE says: gpsd on this machine by default, or HOST[:PORT]
+    of another gpsd, a serial port, a recorded log, or - for standard input. `pibramble gps watch --help` says more.
     """

@@ -23,7 +23,9 @@ def command(context: Context, port: str, *, seconds: float, as_json: bool) -> No
 
     detection = detect(port, context.progress, listen_s=seconds)
     if as_json:
-        print_json({"port": port, "baud": detection.baud, "protocol": detection.protocol, "attempts": detection.attempts})
+        print_json(
+            {"port": port, "baud": detection.baud, "protocol": detection.protocol, "attempts": detection.attempts}
+        )
     else:
         rows = [(str(one.baud), str(one.heard.sound), one.heard.evidence) for one in detection.attempts]
         show_table(("BAUD", "HEARD", "HOW IT IS KNOWN"), rows)

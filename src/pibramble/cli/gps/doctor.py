@@ -18,8 +18,8 @@ from pibramble.errors import Exit
 def command(context: Context, source: str, *, baud: int | None, seconds: float, as_json: bool) -> int:
     """Say what is wrong with a receiver or with what is made of it, and what to do about each.
 
-    Without SOURCE, gpsd and chrony of this machine are looked at; with a port, what comes over its wire: stop gpsd first
-    where it reads that port. Exits with 1 when there is a problem.
+    Without SOURCE, gpsd and chrony of this machine are looked at; with a port, what comes over its wire: stop gpsd
+    first where it reads that port. Exits with 1 when there is a problem.
     """
     from pibramble.gps import sources
     from pibramble.gps.doctor import Severity, examine

@@ -13,7 +13,9 @@ from pibramble.errors import PibrambleError, UsageError
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
-@click.option("--as", "kind", type=click.Choice(["gpx", "geojson"]), help="The format. [default: by FILE's name, or gpx]")
+@click.option(
+    "--as", "kind", type=click.Choice(["gpx", "geojson"]), help="The format. [default: by FILE's name, or gpx]"
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 def command(log: Path, file: Path, *, kind: str | None, force: bool) -> None:
     """Write the track in LOG to FILE, or to standard output: as GPX 1.1 or GeoJSON."""

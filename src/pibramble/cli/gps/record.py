@@ -18,14 +18,18 @@ from pibramble.errors import UsageError
 @click.option("--seconds", type=float, help="How long. [default: until Ctrl-C]")
 @click.option("--force", is_flag=True, help="Replace LOG if it is there.")
 @click.pass_obj
-def command(context: Context, port: str, log: Path, *, baud: int | None, seconds: float | None, force: bool) -> None:
+def command(  # noqa: PLR0913 (one for each option)
+    context: Context, port: str, log: Path, *, baud: int | None, seconds: float | None, force: bool
+) -> None:
     """Keep what the receiver at PORT says in LOG, and when it said it in LOG.timing.
 
-    LOG holds the bytes as they came, so other programs can read it; `pibramble gps replay` gives it out again in its time.
+    LOG holds the bytes as they came, so other programs can read it; `pibramble gps replay` gives it out again in its
+    time.
     """
     import time
 
-    from pibramble.gps import detect, port as ports, sources
+    from pibramble.gps import detect, sources
+    from pibramble.gps import port as ports
     from pibramble.gps.model import Origin
     from pibramble.gps.record import record
 
@@ -42,7 +46,10 @@ def command(context: Context, port: str, log: Path, *, baud: int | None, seconds
         step.advance(size)
 
     try:
-        with context.progress.step(f"recording {port} at {speed} baud", unit="B") as step, ports.opened(port, speed) as fd:
+        with (
+            context.progress.step(f"recording {port} at {speed} baud", unit="B") as step,
+            ports.opened(port, speed) as fd,
+        ):
             record(ports.blocks(fd, port, 0.2, until), log, told, replace=force)
     except KeyboardInterrupt:
         pass  # how one ends it: what came is kept

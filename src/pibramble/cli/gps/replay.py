@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -17,11 +18,13 @@ from pibramble.errors import UsageError
 @click.option("--loop", is_flag=True, help="Begin anew at the end, until Ctrl-C.")
 @click.option("--wait", default=0.0, show_default=True, metavar="SECONDS", help="Wait before the first byte.")
 @click.pass_obj
-def command(context: Context, log: Path, *, link: Path | None, speed: float, loop: bool, wait: float) -> None:
+def command(  # noqa: PLR0913 (one for each option)
+    context: Context, log: Path, *, link: Path | None, speed: float, loop: bool, wait: float
+) -> None:
     """Give LOG out again over a pseudo-terminal, whose name is printed: for gpsd, or any program that reads a receiver.
 
-    It is paced by LOG.timing, or where there is none by the times in its own sentences. It never waits for a reader: what
-    nobody reads is lost, as on a wire.
+    It is paced by LOG.timing, or where there is none by the times in its own sentences. It never waits for a reader:
+    what nobody reads is lost, as on a wire.
     """
     import time
 
@@ -36,7 +39,7 @@ def command(context: Context, log: Path, *, link: Path | None, speed: float, loo
         raise UsageError(f"{log} holds nothing to replay")
     with terminal(link) as there:
         click.echo(str(link or there.path))
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         time.sleep(wait)
         while True:
             with context.progress.step(f"replaying {log}", len(blocks), "blocks") as step:

@@ -26,11 +26,13 @@ _CHRONY_EVERY_S = 5.0
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each fix.")
 @click.option("--seconds", default=10.0, show_default=True, help="How long --once waits for a fix.")
 @click.pass_obj
-def command(context: Context, source: str, *, baud: int | None, once: bool, as_json: bool, seconds: float) -> None:
+def command(  # noqa: PLR0913 (one for each option)
+    context: Context, source: str, *, baud: int | None, once: bool, as_json: bool, seconds: float
+) -> None:
     """Show what a receiver says: fix, satellites, position, speed, its time against the system's, and chrony's word.
 
-    SOURCE is nothing for gpsd on this machine, HOST[:PORT] for another, a serial port such as /dev/ttyUSB0, a log, or -.
-    A port that gpsd reads should be asked of gpsd: two readers take each other's bytes.
+    SOURCE is nothing for gpsd on this machine, HOST[:PORT] for another, a serial port such as /dev/ttyUSB0, a log, or
+    - for standard input. A port that gpsd reads should be asked of gpsd: two readers take each other's bytes.
     """
     from pibramble.gps import sources
 
