@@ -14,6 +14,7 @@ from pibramble.gps.model import Chosen, Chrony, GpsState, Mode
 from pibramble.gps.protocols import Protocol, Sound
 
 _FAINT_DBHZ = 25  # below it a signal is heard but its message is not read
+_NEAR = dt.timedelta(days=366)  # of this machine's clock, which may have stood still for a while
 _MANY_WRONG = 0.05  # share of wrong checksums that a good wire never has
 _FEW = 20  # sentences: fewer tell no share
 # UTC lags GPS time by this many seconds since 2017; a receiver that has not heard so yet is off by the difference to
@@ -193,16 +194,26 @@ def _weeks(seen: Observation) -> Iterator[Finding]:
         return
     said = seen.state.fix.time
     meant = unrolled(said)
-    if meant is not None:
-        weeks = round((meant - said).days / 7)
+    if meant is None:
+        return
+    weeks = round((meant - said).days / 7)
+    what = f"the receiver says {said:%Y-%m-%d}, a day that is past"
+    if abs(meant - seen.now) < _NEAR:
         yield Finding(
             "week-rollover",
             Severity.PROBLEM,
-            f"the receiver says {said:%Y-%m-%d}, which is past: its week number has rolled over. "
-            f"With {weeks} weeks more it would be {meant:%Y-%m-%d}",
+            f"{what}: its week number has rolled over. With {weeks} weeks more it would be {meant:%Y-%m-%d}",
             "an update of its firmware, or another receiver. Its time of day is right, but chrony would take the date "
             "too: give the cluster another source of time (`ntp`), and leave this one out",
         )
+        return
+    yield Finding(
+        "week-rollover",
+        Severity.PROBLEM,
+        f"{what}. With {weeks} weeks more it would be {meant:%Y-%m-%d}; this machine's clock says {seen.now:%Y-%m-%d}",
+        "a replayed log, or a receiver without a fix that goes by a clock of its own: wait for a fix. If it stays so, its "
+        "week number may have rolled over, and this machine's clock be wrong as well",
+    )
 
 
 def _date(seen: Observation) -> Iterator[Finding]:
