@@ -40,7 +40,7 @@ def read_tracking(text: str) -> Tracking | None:
         return Tracking(
             reference="" if fields[0] in {"00000000", "7F7F0101"} else fields[1],
             stratum=int(fields[2]),
-            offset_s=float(fields[4]),
+            offset_s=-float(fields[4]),  # chronyc says what is to be added: positive is slow
             rms_offset_s=float(fields[6]),
             root_delay_s=float(fields[10]),
             root_dispersion_s=float(fields[11]),

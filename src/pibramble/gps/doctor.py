@@ -211,8 +211,8 @@ def _weeks(seen: Observation) -> Iterator[Finding]:
         "week-rollover",
         Severity.PROBLEM,
         f"{what}. With {weeks} weeks more it would be {meant:%Y-%m-%d}; this machine's clock says {seen.now:%Y-%m-%d}",
-        "a replayed log, or a receiver without a fix that goes by a clock of its own: wait for a fix. If it stays so, its "
-        "week number may have rolled over, and this machine's clock be wrong as well",
+        "a replayed log, or a receiver without a fix that goes by a clock of its own: wait for a fix. If it stays so, "
+        "its week number may have rolled over, and this machine's clock be wrong as well",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +31,8 @@ def free_port() -> int:
 def gpsd(*devices: str) -> Iterator[int]:
     """Run gpsd on some devices and give the port it listens at."""
     port = free_port()
-    argv = [str(GPSD), "-N", "-n", "-S", str(port), *devices]
+    control = Path(tempfile.mkdtemp(prefix="pibramble-gpsd-")) / "control"  # without a device it wants one
+    argv = [str(GPSD), "-N", "-n", "-S", str(port), "-F", str(control), *devices]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 10
@@ -46,6 +48,8 @@ def gpsd(*devices: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(10)
+        control.unlink(missing_ok=True)
+        control.parent.rmdir()
 
 
 def answers(log: bytes) -> Iterator[bytes]:

@@ -74,7 +74,7 @@ def test_a_console_is_known_by_what_it_asks() -> None:
 
 def test_silence_and_noise_are_told_apart() -> None:
     assert listen(b"").sound is Sound.SILENT
-    assert listen(random.Random(7).randbytes(500)).sound is Sound.NOISE
+    assert listen(random.Random(7).randbytes(500)).sound is Sound.NOISE  # noqa: S311 (the same noise each time)
 
 
 def test_remarks_of_a_log_are_no_evidence() -> None:
