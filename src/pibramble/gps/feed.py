@@ -50,19 +50,17 @@ async def _states(source: Source, baud: int) -> AsyncIterator[GpsState]:
         ready = asyncio.Event()
         loop.add_reader(descriptor, ready.set)
         stack.callback(loop.remove_reader, descriptor)
-        silent_s, pause_s = 0.0, sources.pause(source)
+        told_s = time.monotonic()
         while True:
             block = b""
             try:
-                await asyncio.wait_for(ready.wait(), pause_s)
-            except TimeoutError:
-                silent_s += pause_s
-            else:
+                await asyncio.wait_for(ready.wait(), sources.pause(source))
                 ready.clear()
-                silent_s = 0.0
                 block = port.take(descriptor, source.name)
-            if following.feed(block, time.time()) or silent_s >= 1.0:
-                silent_s = 0.0
+            except TimeoutError:
+                pass  # nothing came: that, too, is told
+            if following.feed(block, time.time()) or time.monotonic() - told_s >= sources.TOLD_AGAIN_S:
+                told_s = time.monotonic()
                 yield following.state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import time
 import tty
@@ -12,6 +13,7 @@ from pathlib import Path
 import attrs
 
 from pibramble.errors import UsageError
+from pibramble.gps import replay_time
 from pibramble.gps.framing import Framer
 from pibramble.gps.record import Block
 from pibramble.gps.sentences import read
@@ -94,17 +96,22 @@ def terminal(link: Path | None = None) -> Iterator[Terminal]:
         os.close(master)
 
 
-def play(blocks: Sequence[Block], descriptor: int, speed: float = 1.0) -> Iterator[int]:
+def play(blocks: Sequence[Block], descriptor: int, speed: float = 1.0, *, as_now: bool = False) -> Iterator[int]:
     """Write blocks in their time, `speed` times as fast; yield how many bytes of each arrived.
 
-    Nobody waits for a reader: what does not fit is lost, as on a wire.
+    Nobody waits for a reader: what does not fit is lost, as on a wire. `as_now` moves the times in them to the system's
+    whole seconds, as a receiver's would be.
     """
     due = time.monotonic()
     for block in blocks:
         due += block.after_s / speed
         if (wait_s := due - time.monotonic()) > 0:
             time.sleep(wait_s)
+        data = block.data
+        if as_now:
+            now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+            data = b"".join(replay_time.moved(line, now) for line in data.splitlines(keepends=True))
         written = 0
         with suppress(BlockingIOError):
-            written = os.write(descriptor, block.data)
+            written = os.write(descriptor, data)
         yield written

@@ -23,7 +23,7 @@ from pibramble.progress import Progress
 
 LOCAL_GPSD = f"127.0.0.1:{gpsd.PORT}"
 _CONNECT_S = 5
-_TOLD_AGAIN_S = 1.0
+TOLD_AGAIN_S = 1.0
 _AGAIN_S = 1.0  # between tries to find a source that went away
 _DEAF_S = 3.0
 _NOISE_BYTES = 200
@@ -73,7 +73,7 @@ def follower(source: Source) -> Follower:
 
 
 def states(source: Source, baud: int = 9600, until: float | None = None) -> Iterator[GpsState]:
-    """Yield a state for each new fix, and once a second while a source is silent.
+    """Yield a state for each new fix, and once a second while there is none.
 
     `until` is a monotonic time. Raises NotUpError where no gpsd answers, GoneError where a port went away.
     """
@@ -82,19 +82,17 @@ def states(source: Source, baud: int = 9600, until: float | None = None) -> Iter
         if source.origin is Origin.LOG:
             yield from _of_log(descriptor, following)
             return
-        silent_s = 0.0
-        pause_s = pause(source)
-        for block in port.blocks(descriptor, source.name, pause_s, until):
+        told_s = time.monotonic()
+        for block in port.blocks(descriptor, source.name, pause(source), until):
             changed = following.feed(block, time.time())
-            silent_s = 0.0 if block else silent_s + pause_s
-            if changed or silent_s >= _TOLD_AGAIN_S:
-                silent_s = 0.0
+            if changed or time.monotonic() - told_s >= TOLD_AGAIN_S:
+                told_s = time.monotonic()
                 yield following.state
 
 
 def pause(source: Source) -> float:
     """Return after how many seconds without a byte a source counts as silent."""
-    return _TOLD_AGAIN_S if source.origin is Origin.GPSD else SILENCE_S
+    return TOLD_AGAIN_S if source.origin is Origin.GPSD else SILENCE_S
 
 
 def _of_log(descriptor: int, following: Follower) -> Iterator[GpsState]:

@@ -147,7 +147,7 @@ def _pynmeagps(content: bytes) -> Any:  # noqa: ANN401 (its attributes are made 
 
 def _theirs(message: Any, name: str) -> float | None:  # noqa: ANN401
     value = getattr(message, name, "")
-    return None if value == "" else value
+    return None if value == "" else float(value)
 
 
 _NAMES = {

@@ -16,10 +16,11 @@ from pibramble.errors import UsageError
 @click.option("--link", type=click.Path(path_type=Path), help="Also name the terminal so, by a symbolic link.")
 @click.option("--speed", default=1.0, show_default=True, help="How many times as fast.")
 @click.option("--loop", is_flag=True, help="Begin anew at the end, until Ctrl-C.")
+@click.option("--now", "as_now", is_flag=True, help="Move its times to now: for gpsd and chrony to take the time from.")
 @click.option("--wait", default=0.0, show_default=True, metavar="SECONDS", help="Wait before the first byte.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (one for each option)
-    context: Context, log: Path, *, link: Path | None, speed: float, loop: bool, wait: float
+    context: Context, log: Path, *, link: Path | None, speed: float, loop: bool, as_now: bool, wait: float
 ) -> None:
     """Give LOG out again over a pseudo-terminal, whose name is printed: for gpsd, or any program that reads a receiver.
 
@@ -33,6 +34,8 @@ def command(  # noqa: PLR0913 (one for each option)
 
     if speed <= 0:
         raise UsageError(f"--speed {speed:g} is no speed")
+    if as_now and speed != 1:
+        raise UsageError("--now and --speed contradict each other: now goes by at one speed only")
     data, blocks = load(log)
     blocks = blocks or tuple(paced(data))
     if not blocks:
@@ -43,7 +46,7 @@ def command(  # noqa: PLR0913 (one for each option)
         time.sleep(wait)
         while True:
             with context.progress.step(f"replaying {log}", len(blocks), "blocks") as step:
-                for _ in play(blocks, there.descriptor, speed):
+                for _ in play(blocks, there.descriptor, speed, as_now=as_now):
                     step.advance()
             if not loop:
                 break

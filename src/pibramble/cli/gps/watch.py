@@ -111,12 +111,13 @@ def _stream(context: Context, source: Source) -> None:
 
     from pibramble.serialise import plain
 
-    told = False
+    told: GpsState | None = None
     for state in _states(context, source):
-        click.echo(json.dumps(plain(state), ensure_ascii=False))
-        sys.stdout.flush()
-        told = True
-    if not told:
+        if told is None or (state.fix, state.problem) != (told.fix, told.problem):
+            click.echo(json.dumps(plain(state), ensure_ascii=False))
+            sys.stdout.flush()
+            told = state
+    if told is None:
         raise PibrambleError(f"{source.name}: there is no sentence of a receiver in it", hint=_hint(source))
 
 
