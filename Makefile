@@ -27,6 +27,8 @@ test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench
+	@scripts/setup dev
+	@scripts/setup gps
 	@.venv/bin/python benchmarks/all.py
 
 docs: ## Build the documentation site into site/

@@ -111,6 +111,8 @@ def _number(text: str) -> float | None:
 
 
 def _whole(text: str) -> int | None:
+    if not text:  # many are; an exception costs ten times as much
+        return None
     try:
         return int(text)
     except ValueError:
