@@ -13,7 +13,9 @@ from typing import Any
 
 import attrs
 
+from pibramble.gps import signals
 from pibramble.gps.model import Constellation, Fix, GpsState, Mode, Origin, Pulse, Quality, Satellite, Sky, Source
+from pibramble.gps.signals import Numbering
 
 PORT = 2947
 WATCH = b'?WATCH={"enable":true,"json":true,"pps":true};\n'
@@ -211,16 +213,17 @@ def _sky(answer: dict[str, Any], before: Sky) -> Sky:
 
 def _satellite(entry: dict[str, Any]) -> Satellite:
     prn, number, constellation = (int(_number(entry, key) or 0) for key in ("PRN", "svid", "gnssid"))
+    whose = CONSTELLATIONS.get(constellation, Constellation.GPS)
     signal = _number(entry, "sigid")
     return Satellite(
-        constellation=CONSTELLATIONS.get(constellation, Constellation.GPS),
+        constellation=whose,
         number=number,
         prn=prn,
         elevation_deg=_number(entry, "el"),
         azimuth_deg=_number(entry, "az"),
         signal_dbhz=_number(entry, "ss"),
         used=entry.get("used") is True,
-        signal=None if signal is None else int(signal),
+        signal=signals.name(whose, None if signal is None else int(signal), Numbering.GPSD),
     )
 
 

@@ -34,7 +34,14 @@ def _facts(state: GpsState) -> Table:
 def _satellites(state: GpsState, rows: int) -> Table:
     """Return the satellites, the loudest first: used ones green, those that are not heard left out."""
     table = Table(box=None, padding=(0, 1), show_edge=False, header_style="dim")
-    for heading, side in (("SAT", "left"), ("EL", "right"), ("AZ", "right"), ("dB-Hz", "right"), ("", "left")):
+    for heading, side in (
+        ("SAT", "left"),
+        ("SIGNAL", "left"),
+        ("EL", "right"),
+        ("AZ", "right"),
+        ("dB-Hz", "right"),
+        ("", "left"),
+    ):
         table.add_column(heading, justify=side)  # type: ignore[arg-type]
     heard = sorted((s for s in state.sky.satellites if s.signal_dbhz), key=lambda s: -(s.signal_dbhz or 0))
     for satellite in heard[:rows]:
@@ -49,7 +56,8 @@ def _row(satellite: Satellite) -> tuple[Text, ...]:
     style = "green" if satellite.used else "dim"
     signal = satellite.signal_dbhz or 0.0
     bar = "█" * max(1, min(_BAR, round(signal / _FULL_DBHZ * _BAR)))
-    cells = (satellite.name, _degrees(satellite.elevation_deg), _degrees(satellite.azimuth_deg), f"{signal:.0f}", bar)
+    angles = (_degrees(satellite.elevation_deg), _degrees(satellite.azimuth_deg))
+    cells = (satellite.name, satellite.signal, *angles, f"{signal:.0f}", bar)
     return tuple(Text(cell, style=style) for cell in cells)
 
 

@@ -55,7 +55,7 @@ class Satellite:
     azimuth_deg: float | None = None
     signal_dbhz: float | None = None  # carrier to noise density; None: seen in the almanac, not heard
     used: bool = False
-    signal: int | None = None  # NMEA 4.11's number of the signal within the constellation
+    signal: str = ""  # its name, where the receiver says which one it is
 
     @property
     def name(self) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 import attrs
 
+from pibramble.gps import signals
 from pibramble.gps.framing import Framer
 from pibramble.gps.model import Counts, Fix, Mode, Quality, Satellite, Sky
 from pibramble.gps.satellites import Identity
 from pibramble.gps.sentences import Said, Signal, Standing, read
+from pibramble.gps.signals import Numbering
 
 _DAY_US = 86_400_000_000
 # Some receivers give one moment with more digits in one sentence than in another (Magellan eXplorist: .076 and .08).
@@ -229,12 +231,12 @@ class Reader:
         told = self._told
         if told.in_view is None:
             told.in_view = {}
-        signals = said.in_view or ()
-        key = (said.talker, signals[0].signal if signals else None)
+        heard = said.in_view or ()
+        key = (said.talker, heard[0].signal if heard else None)
         if said.part == 1 or key not in told.in_view:
             told.in_view[key] = []
-        if sum(map(len, told.in_view.values())) + len(signals) <= _MOST_SIGNALS:
-            told.in_view[key].extend(signals)
+        if sum(map(len, told.in_view.values())) + len(heard) <= _MOST_SIGNALS:
+            told.in_view[key].extend(heard)
 
     def _epoch(self) -> Epoch:
         told = self._told
@@ -282,9 +284,9 @@ class Reader:
                 signal_dbhz=signal.signal_dbhz,
                 # Which of a satellite's signals is used nobody says: one that is not heard is not.
                 used=signal.identity in self._active and bool(signal.signal_dbhz),
-                signal=signal.signal,
+                signal=signals.name(signal.identity.constellation, signal.signal, Numbering.NMEA),
             )
-            for signals in (self._told.in_view or {}).values()
-            for signal in signals
+            for heard in (self._told.in_view or {}).values()
+            for signal in heard
         )
         return Sky(satellites, values.get("hdop"), values.get("pdop"), values.get("vdop"))

@@ -66,6 +66,7 @@ def test_a_sky_lists_satellites_and_one_without_them_leaves_them_as_they_were() 
     state = told(TPV, SKY, {"class": "SKY", "hdop": 1.2})
     assert [s.constellation for s in state.sky.satellites] == [Constellation.GPS, Constellation.GALILEO]
     assert (state.sky.hdop, state.sky.used) == (1.2, 1)
+    assert [s.signal for s in state.sky.satellites] == ["", "E5a I"]  # gpsd says nothing of the first signal
     assert not told(SKY, {"class": "SKY", "nSat": 0}).sky.satellites
 
 

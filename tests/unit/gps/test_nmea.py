@@ -122,7 +122,7 @@ def test_the_sky_is_put_together_from_all_talkers_and_signals() -> None:
     assert {s.constellation for s in sky.satellites if s.used} == {
         Constellation.GPS, Constellation.GLONASS, Constellation.GALILEO, Constellation.BEIDOU,
     }  # fmt: skip
-    assert [s.signal for s in sky.satellites if s.name == "G03"] == [1, 8]
+    assert [s.signal for s in sky.satellites if s.name == "G03"] == ["L1 C/A", "L5 Q"]
     assert (sky.hdop, sky.pdop, sky.vdop) == (1.1, 1.9, 1.5)
 
 
