@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import termios
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pibramble.errors import MissingError, PibrambleError, UsageError
+from pibramble.errors import BusyError, MissingError, PibrambleError, UsageError
 
 # The most likely first: what receivers ship with (u-blox up to 8, MTK, SiRF; the standard's own; u-blox 9; the rest).
 SPEEDS = (9600, 4800, 38400, 115200, 57600, 19200, 230400, 460800, 921600)
@@ -24,7 +25,7 @@ class GoneError(PibrambleError):
 
 @contextmanager
 def opened(path: str, baud: int) -> Iterator[int]:
-    """Open a port raw at `baud` and give its descriptor. Raises MissingError, UsageError or GoneError."""
+    """Open a port raw at `baud` and give its descriptor. Raises BusyError, MissingError, UsageError or GoneError."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
@@ -33,6 +34,11 @@ def opened(path: str, baud: int) -> Iterator[int]:
             hint="the group dialout may: `sudo usermod -aG dialout $USER`, then log in anew",
         ) from None
     except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise BusyError(
+                f"{path} is in use by another program",
+                hint="if that is gpsd: `pibramble gps` asks it; `sudo systemctl stop gpsd.socket gpsd` frees the port",
+            ) from None
         said = os.strerror(error.errno or 0).lower()
         raise GoneError(f"{path}: {said}", hint="is it plugged in? `ls /dev/serial/by-id/` lists what is") from None
     try:
@@ -82,5 +88,6 @@ def take(descriptor: int, name: str) -> bytes:
     except OSError:  # EIO: the adapter was unplugged
         block = b""
     if not block:
-        raise GoneError(f"{name} went away", hint="plugged in again, it may have another name: see /dev/serial/by-id/")
+        named = "plugged in again, it may have another name: see /dev/serial/by-id/" if name.startswith("/dev/") else ""
+        raise GoneError(f"{name} went away", hint=named)
     return block

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 import attrs
@@ -36,26 +37,28 @@ def record(blocks: Iterable[bytes], log: Path, told: Callable[[int], None], *, r
     What was recorded stays when the port goes away or a person has had enough. Raises UsageError where a file would be
     lost.
     """
-    mode = "wb" if replace else "xb"
+    files = (log, timing_of(log))
+    if not replace and (there := next((path for path in files if path.exists()), None)):
+        raise UsageError(f"{there} is there already", hint="--force replaces it")
     total = 0
     last = time.monotonic()
-    try:
-        with (
-            log.open(mode, buffering=0) as stream,
-            timing_of(log).open(mode.replace("b", ""), encoding="ascii") as timing,
-        ):
-            for data in blocks:
-                if not data:
-                    continue
-                now = time.monotonic()
-                timing.write(f"{now - last:.6f} {len(data)}\n")
-                last = now
-                stream.write(data)
-                total += len(data)
-                told(len(data))
-    except FileExistsError as error:
-        raise UsageError(f"{error.filename} is there already", hint="--force replaces it") from None
+    with _written(files[0]) as stream, _written(files[1]) as timing:
+        for data in blocks:
+            if not data:
+                continue
+            now = time.monotonic()
+            timing.write(f"{now - last:.6f} {len(data)}\n".encode())
+            last = now
+            stream.write(data)
+            total += len(data)
+            told(len(data))
     return total
+
+
+def _written(path: Path) -> FileIO:
+    """Open a file that only its owner may read: it says where somebody was."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    return FileIO(descriptor, "w")
 
 
 def load(log: Path) -> tuple[bytes, tuple[Block, ...]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
-from pibramble.errors import PibrambleError
+from pibramble.errors import BusyError, PibrambleError
 from pibramble.gps.detect import Detection, detect, found
 from pibramble.gps.framing import sentence
 from pibramble.gps.port import GoneError
@@ -61,6 +63,15 @@ def test_noise_at_every_speed_is_said_to_be_that() -> None:
         detection = listened(path, 9600, 4800)
     with pytest.raises(PibrambleError, match="noise at every speed"):
         found(detection)
+
+
+def test_a_port_that_another_program_has_is_said_to_be_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_words: object) -> int:  # as the kernel answers all but root
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr("pibramble.gps.port.os.open", busy)
+    with pytest.raises(BusyError, match="in use by another program"):
+        listened("/dev/ttyUSB0")
 
 
 def test_a_port_that_is_not_there_is_named() -> None:

@@ -38,6 +38,7 @@ def test_the_bytes_and_when_they_came_are_kept(tmp_path: Path) -> None:
     assert data == b"$GPGGA,1*00\r\n\x00\xff"
     assert [block.data for block in blocks] == [b"$GPGGA,1*00\r\n", b"\x00\xff"]
     assert heard == [13, 2]
+    assert log.stat().st_mode & 0o777 == timing_of(log).stat().st_mode & 0o777 == 0o600  # it says where somebody was
 
 
 def test_a_log_is_not_overwritten_unless_asked_to(tmp_path: Path) -> None:

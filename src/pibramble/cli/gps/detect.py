@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from pibramble.cli.context import Context, print_json
@@ -32,3 +34,5 @@ def command(context: Context, port: str, *, seconds: float, as_json: bool) -> No
     best = found(detection)  # says what it is instead
     if not as_json:
         click.echo(f"\n{port}: {best.heard.protocol} at {best.baud} baud")
+        if "ttyACM" in Path(port).resolve().name:
+            click.echo("(one with USB of its own takes any speed)")
