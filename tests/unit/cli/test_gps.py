@@ -152,6 +152,20 @@ def test_what_makes_no_sense_is_refused(words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("words", "offered"), [("d", "plain,detect"), ("", "plain,watch"), ("detect ex", "file,ex")])
+def test_verbs_and_sources_are_completed(words: str, offered: str) -> None:
+    line = f"pibramble gps {words}"
+    environment = {
+        **os.environ,
+        "_PIBRAMBLE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split(" ")) - 1),
+    }
+    command = str(Path(sys.executable).with_name("pibramble"))
+    done = subprocess.run([command], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert offered in done.stdout.splitlines(), done.stderr
+
+
 def test_the_live_screen_shows_and_gives_the_terminal_back_on_ctrl_c() -> None:
     with receiver(SAYS + SAYS.replace(b"GPGGA,123519", b"GPGGA,123520")) as path:
         child, master = pty.fork()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pibramble.cli.main import LazyGroup, Verb
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 GPS_VERBS = {
     "watch": Verb("gps.watch", "Show what it says, live; also without this word.", "Look"),
@@ -23,9 +28,16 @@ class GpsGroup(LazyGroup):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `watch` before a source or an option that stands alone."""
-        if args[:1] not in (["-h"], ["--help"]) and (not args or args[0] not in self.verbs):
+        completing = ctx.resilient_parsing and not args
+        if not completing and args[:1] not in (["-h"], ["--help"]) and (not args or args[0] not in self.verbs):
             args = ["watch", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the verbs, and what may stand in their place: ports and logs."""
+        from pibramble.cli.gps.common import complete_source
+
+        return [*super().shell_complete(ctx, incomplete), *complete_source(ctx, None, incomplete)]
 
 
 @click.command(cls=GpsGroup)

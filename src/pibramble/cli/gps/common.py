@@ -16,7 +16,7 @@ _PATTERNS = ("/dev/serial/by-id/*", "/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyAMA
 AUTO = "auto"
 
 
-def complete_source(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_source(_ctx: click.Context, _param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
     """Offer the serial ports, and files."""
     from click.shell_completion import CompletionItem
 
