@@ -16,7 +16,7 @@ from pibramble.errors import UsageError
 @click.option("--link", type=click.Path(path_type=Path), help="Also name the terminal so, by a symbolic link.")
 @click.option("--speed", default=1.0, show_default=True, help="How many times as fast.")
 @click.option("--loop", is_flag=True, help="Begin anew at the end, until Ctrl-C.")
-@click.option("--now", "as_now", is_flag=True, help="Move its times to now: for gpsd and chrony to take the time from.")
+@click.option("--now", "as_now", is_flag=True, help="Move its times to now, as if it were recorded now.")
 @click.option("--wait", default=0.0, show_default=True, metavar="SECONDS", help="Wait before the first byte.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (one for each option)
@@ -25,7 +25,7 @@ def command(  # noqa: PLR0913 (one for each option)
     """Give LOG out again over a pseudo-terminal, whose name is printed: for gpsd, or any program that reads a receiver.
 
     It is paced by LOG.timing, or where there is none by the times in its own sentences. It never waits for a reader:
-    what nobody reads is lost, as on a wire.
+    what nobody reads is lost, as on a wire. gpsd reads it, but passes no time from a pseudo-terminal to chrony.
     """
     import time
 
