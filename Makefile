@@ -27,6 +27,8 @@ test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
 
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench
+	@scripts/setup dev
+	@scripts/setup gps
 	@.venv/bin/python benchmarks/all.py
 
 docs: ## Build the documentation site into site/
@@ -38,6 +40,7 @@ setup: ## Install what is missing; leaves the command at .venv/bin/pibramble
 
 setup-dev:
 	@scripts/setup dev
+	@scripts/setup gps
 
 transcripts: setup-dev ## Run the commands in README and docs anew and write down what they print
 	@.venv/bin/python scripts/transcripts.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -11,7 +12,7 @@ import attrs
 
 
 def plain(value: object) -> object:  # noqa: PLR0911 (one for each kind of value)
-    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses and paths as text.
+    """Return `value` as dicts, lists, strings and numbers; enums by value, addresses, paths and times as text.
 
     A field whose metadata say `"plain": False` is left out.
     """
@@ -26,6 +27,8 @@ def plain(value: object) -> object:  # noqa: PLR0911 (one for each kind of value
             return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(item) for item in value]
+        case date():  # a moment, too
+            return value.isoformat()
         case IPv4Address() | IPv4Interface() | IPv4Network() | Path():
             return str(value)
         case bytes():

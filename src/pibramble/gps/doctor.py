@@ -1,0 +1,360 @@
+"""What is wrong with a receiver, or with what is made of it, and the cure: rules over one observation. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+import attrs
+
+from pibramble.gps.calendar import unrolled
+from pibramble.gps.detect import Attempt
+from pibramble.gps.model import Chosen, Chrony, GpsState, Mode
+from pibramble.gps.protocols import Protocol, Sound
+
+_FAINT_DBHZ = 25  # below it a signal is heard but its message is not read
+_NEAR = dt.timedelta(days=366)  # of this machine's clock, which may have stood still for a while
+_MANY_WRONG = 0.05  # share of wrong checksums that a good wire never has
+_FEW = 20  # sentences: fewer tell no share
+# UTC lags GPS time by this many seconds since 2017; a receiver that has not heard so yet is off by the difference to
+# what its firmware knows.
+_MOST_LEAP_S = 18
+_NEAR_WHOLE_S = 0.15
+_OFF_S = 0.9  # a message takes up to that long: less says nothing
+
+
+class Service(StrEnum):
+    """How it stands with a program that should be at work."""
+
+    TALKING = "talking"
+    SILENT = "not talking"
+    MISSING = "not installed"
+    UNASKED = "not asked"
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    GOOD = "good"
+    NOTE = "note"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@attrs.frozen
+class Finding:
+    """What one rule found."""
+
+    rule: str
+    severity: Severity
+    what: str
+    cure: str = ""
+
+
+@attrs.frozen
+class Observation:
+    """All that the rules look at. None or empty: it was not looked at."""
+
+    now: dt.datetime  # the system's clock
+    port: str = ""
+    wanted_baud: int | None = None  # the speed that was asked for
+    attempts: tuple[Attempt, ...] = ()  # what was heard of the port, speed by speed
+    state: GpsState | None = None  # the last that the receiver or gpsd said
+    live: bool = True  # not a log, whose days are past
+    gpsd: Service = Service.UNASKED
+    gpsd_problem: str = ""
+    chrony: Service = Service.UNASKED
+    chronys: Chrony | None = None
+
+
+def examine(observation: Observation) -> tuple[Finding, ...]:
+    """Apply every rule, and return what each found, in the order from the wire to the clock."""
+    return tuple(finding for rule in _RULES for finding in rule(observation))
+
+
+# --- the wire --------------------------------------------------------------------------------------------------------
+
+
+def _line(seen: Observation) -> Iterator[Finding]:
+    """Say what comes over the port: nothing, noise, a console, or a receiver at another speed than asked for."""
+    if not seen.attempts:
+        return
+    sounds = {attempt.heard.sound for attempt in seen.attempts}
+    receivers = [attempt for attempt in seen.attempts if attempt.heard.sound is Sound.RECEIVER]
+    if receivers:
+        yield from _receiver(seen, receivers[0])
+    elif sounds == {Sound.SILENT}:
+        yield Finding(
+            "no-data",
+            Severity.PROBLEM,
+            f"not a byte comes from {seen.port}",
+            "is the receiver powered, and is its TX wired to this port's RX, with a common ground? "
+            "Some speak only after a minute: `--seconds 60`",
+        )
+    elif readable := [a for a in seen.attempts if a.heard.sound in {Sound.CONSOLE, Sound.TEXT}]:
+        attempt = max(readable, key=lambda one: one.heard.printable)
+        kind = (
+            "the console of a computer or a switch" if attempt.heard.sound is Sound.CONSOLE else "text, but no receiver"
+        )
+        yield Finding(
+            "console-cable",
+            Severity.PROBLEM,
+            f"{seen.port} carries {kind}, at {attempt.baud} baud",
+            "name the receiver's own port: `ls -l /dev/serial/by-id/` tells adapters apart; "
+            'keep gpsd from taking this one (USBAUTO="false")',
+        )
+    else:
+        best = max(seen.attempts, key=lambda attempt: attempt.heard.printable)
+        yield Finding(
+            "noise",
+            Severity.PROBLEM,
+            f"{seen.port} makes noise at every speed that was tried ({best.heard.evidence} at {best.baud} baud)",
+            "RS-232 wired to a logic-level input looks like this (inverted; it may kill a Pi's pin: put a MAX3232 "
+            "between), and so does a missing ground wire",
+        )
+
+
+def _receiver(seen: Observation, attempt: Attempt) -> Iterator[Finding]:
+    if seen.wanted_baud is not None and attempt.baud != seen.wanted_baud:
+        yield Finding(
+            "wrong-speed",
+            Severity.PROBLEM,
+            f"{seen.port} speaks at {attempt.baud} baud, not at {seen.wanted_baud} ({attempt.heard.evidence})",
+            f'`baud = {attempt.baud}` in [gps], or `baud = "auto"`',
+        )
+    protocol = attempt.heard.protocol
+    if protocol is not None and Protocol.NMEA not in attempt.heard.frames:
+        yield Finding(
+            "not-nmea",
+            Severity.WARNING,
+            f"the receiver speaks {protocol} ({attempt.heard.evidence})",
+            "gpsd reads it, pibramble's own reader does not: `pibramble gps` without a port asks gpsd",
+        )
+    yield Finding("line", Severity.GOOD, f"{seen.port}: {attempt.heard.evidence} at {attempt.baud} baud")
+
+
+def _checksums(seen: Observation) -> Iterator[Finding]:
+    counts = seen.state.counts if seen.state else None
+    if counts is None or counts.sentences + counts.wrong < _FEW:
+        return
+    share = counts.wrong / (counts.sentences + counts.wrong)
+    if share > _MANY_WRONG:
+        yield Finding(
+            "checksums",
+            Severity.WARNING,
+            f"{share:.0%} of the sentences have a wrong checksum",
+            "a long or unshielded wire, a loose ground, a speed that is slightly off, or two programs at one port",
+        )
+
+
+# --- the receiver ----------------------------------------------------------------------------------------------------
+
+
+def _said_nothing(seen: Observation) -> bool:
+    state = seen.state
+    return state is None or (not state.counts.epochs and state.fix.mode is Mode.UNKNOWN)
+
+
+def _fix(seen: Observation) -> Iterator[Finding]:
+    if _said_nothing(seen) or seen.state is None:
+        return
+    fix, sky = seen.state.fix, seen.state.sky
+    if fix.mode >= Mode.THREE_D:
+        used = f" with {fix.satellites_used} satellites" if fix.satellites_used is not None else ""
+        yield Finding("fix", Severity.GOOD, f"a 3D fix{used}")
+        return
+    heard = [s.signal_dbhz for s in sky.satellites if s.signal_dbhz]
+    strength = f"the strongest of {len(heard)} signals has {max(heard):.0f} dB-Hz" if heard else "no satellite is heard"
+    if fix.mode is Mode.TWO_D:
+        yield Finding(
+            "2d-only",
+            Severity.WARNING,
+            f"a 2D fix only: the height is a guess, and the time is worse for it ({strength})",
+            "three satellites are used, a height takes four: move the antenna to where it sees more of the sky",
+        )
+    elif not heard:
+        cure = "is the antenna plugged in, and does it see the sky? Indoors most receivers hear nothing at all"
+        yield Finding("no-fix", Severity.PROBLEM, f"no fix: {strength}", cure)
+    elif max(heard) < _FAINT_DBHZ:
+        cure = (
+            "the signals are too faint to be read: a window, or better the open sky; "
+            "a metal roof or coated glass shuts them out"
+        )
+        yield Finding("no-fix", Severity.PROBLEM, f"no fix: {strength}", cure)
+    else:
+        cure = (
+            "wait: after a cold start it takes half a minute under the open sky, and up to 12.5 minutes for the almanac"
+        )
+        yield Finding("no-fix", Severity.WARNING, f"no fix yet: {strength}", cure)
+
+
+def _weeks(seen: Observation) -> Iterator[Finding]:
+    if not seen.live or seen.state is None or seen.state.fix.time is None:
+        return
+    said = seen.state.fix.time
+    meant = unrolled(said)
+    if meant is None:
+        return
+    weeks = round((meant - said).days / 7)
+    what = f"the receiver says {said:%Y-%m-%d}, a day that is past"
+    if abs(meant - seen.now) < _NEAR:
+        yield Finding(
+            "week-rollover",
+            Severity.PROBLEM,
+            f"{what}: its week number has rolled over. With {weeks} weeks more it would be {meant:%Y-%m-%d}",
+            "an update of its firmware, or another receiver. Its time of day is right, but chrony would take the date "
+            "too: give the cluster another source of time (`ntp`), and leave this one out",
+        )
+        return
+    yield Finding(
+        "week-rollover",
+        Severity.PROBLEM,
+        f"{what}. With {weeks} weeks more it would be {meant:%Y-%m-%d}; this machine's clock says {seen.now:%Y-%m-%d}",
+        "a replayed log, or a receiver without a fix that goes by a clock of its own: wait for a fix. If it stays so, "
+        "its week number may have rolled over, and this machine's clock be wrong as well",
+    )
+
+
+def _date(seen: Observation) -> Iterator[Finding]:
+    if seen.state is not None and seen.state.fix.located and seen.state.fix.time is None:
+        yield Finding(
+            "no-date",
+            Severity.WARNING,
+            "the receiver says where it is, but not what day it is",
+            "it sends neither RMC nor ZDA: switch one of them on",
+        )
+
+
+def _leap(seen: Observation) -> Iterator[Finding]:
+    """Tell a receiver whose UTC is off by whole seconds because it has not heard of the leap seconds yet."""
+    state = seen.state
+    if not seen.live or state is None or not state.fix.located or state.leap_seconds is not None:
+        return
+    cure = "wait 12.5 minutes under the open sky after a cold start: the satellites repeat the number that often"
+    off_s = state.offset_s
+    if off_s is not None and _elsewhere(seen.chronys) and _OFF_S < abs(off_s) <= _MOST_LEAP_S + _OFF_S:
+        # The message comes late by a part of a second, so what is left are whole seconds and that part.
+        whole = round(off_s - 0.3)
+        if whole and abs(off_s - 0.3 - whole) <= 0.3 + _NEAR_WHOLE_S:
+            yield Finding(
+                "leap-seconds",
+                Severity.PROBLEM,
+                f"the receiver is off by about {abs(whole)} s against this machine's clock, which follows another "
+                "source: it does not know the leap seconds yet",
+                cure,
+            )
+            return
+    yield Finding(
+        "leap-seconds",
+        Severity.NOTE,
+        "the receiver does not say whether it knows the leap seconds (NMEA has no word for it): "
+        "until it does, its time is off by whole seconds",
+        cure,
+    )
+
+
+def _elsewhere(chrony: Chrony | None) -> bool:
+    """Say whether the system's clock follows something else than a receiver."""
+    best = [source for source in chrony.sources if source.chosen is Chosen.BEST] if chrony else []
+    return bool(best) and best[0].kind != "reference clock"
+
+
+# --- the programs ----------------------------------------------------------------------------------------------------
+
+
+def _gpsd(seen: Observation) -> Iterator[Finding]:
+    problem = seen.state.problem if seen.state else ""
+    match seen.gpsd:
+        case Service.MISSING:
+            yield Finding(
+                "gpsd",
+                Severity.PROBLEM,
+                "gpsd is not installed",
+                "`sudo apt-get install gpsd`; on a head the cards bring it",
+            )
+        case Service.SILENT:
+            yield Finding(
+                "gpsd",
+                Severity.PROBLEM,
+                f"gpsd does not answer: {seen.gpsd_problem}",
+                "`systemctl status gpsd.socket gpsd` says why; `sudo systemctl start gpsd.socket` starts it",
+            )
+        case Service.TALKING if _said_nothing(seen) or problem:
+            yield Finding(
+                "gpsd",
+                Severity.PROBLEM,
+                problem or "gpsd has heard nothing of a receiver",
+                "`DEVICES` in /etc/default/gpsd names the port; `pibramble gps detect PORT` says whether a receiver is "
+                "there (stop gpsd for it: `sudo systemctl stop gpsd.socket gpsd`)",
+            )
+        case Service.TALKING:
+            of = f" of {seen.state.source.device}" if seen.state and seen.state.source.device else ""
+            yield Finding("gpsd", Severity.GOOD, f"gpsd answers{of}")
+        case Service.UNASKED:
+            return
+
+
+def _chrony(seen: Observation) -> Iterator[Finding]:
+    match seen.chrony:
+        case Service.MISSING:
+            yield Finding(
+                "chrony",
+                Severity.PROBLEM,
+                "chrony is not installed: nothing sets the clock by the receiver",
+                "`sudo apt-get install chrony`; it takes the place of other time keepers",
+            )
+        case Service.SILENT:
+            said = seen.chronys.problem if seen.chronys else ""
+            yield Finding(
+                "chrony",
+                Severity.PROBLEM,
+                said or "chronyd does not answer",
+                "`systemctl status chrony` says why; `sudo systemctl start chrony` starts it",
+            )
+        case Service.TALKING if seen.chronys is not None:
+            yield from _clocks(seen.chronys)
+        case _:
+            return
+
+
+def _clocks(chrony: Chrony) -> Iterator[Finding]:
+    clocks = [source for source in chrony.sources if source.kind == "reference clock"]
+    if not clocks:
+        yield Finding(
+            "chrony",
+            Severity.WARNING,
+            "chrony has no receiver among its sources",
+            "[gps] in the cluster file writes the `refclock` lines; `pibramble files HEAD` shows them",
+        )
+        return
+    for clock in clocks:
+        if not clock.reach:
+            yield Finding(
+                "chrony",
+                Severity.PROBLEM,
+                f"chrony has heard nothing of {clock.name} yet",
+                "gpsd passes time on after three fixes in a row, and only to a socket that was there when it started: "
+                "`sudo systemctl restart gpsd`",
+            )
+        elif clock.chosen is Chosen.FALSE:
+            yield Finding(
+                "chrony",
+                Severity.PROBLEM,
+                f"chrony takes {clock.name} for false: it is {clock.offset_s:+.3f} s off what the other sources say",
+                "is its `offset` right? Messages come late by what the wire takes; whole seconds are leap seconds",
+            )
+        else:
+            yield Finding("chrony", Severity.GOOD, f"chrony: {clock.name} is {clock.chosen}, {clock.offset_s:+.6f} s")
+
+
+_RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
+    _line,
+    _checksums,
+    _fix,
+    _weeks,
+    _date,
+    _leap,
+    _gpsd,
+    _chrony,
+)

@@ -1,0 +1,78 @@
+"""States for a page in a browser: as they come, as JSON, from inside an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+import attrs
+
+from pibramble.errors import PibrambleError
+from pibramble.gps import chrony, port, sources
+from pibramble.gps.model import Chrony, GpsState, Source
+from pibramble.serialise import plain
+
+_CHRONY_EVERY_S = 5.0
+_AGAIN_S = 2.0
+
+
+async def feed(source: Source, baud: int = 9600) -> AsyncIterator[str]:
+    """Yield a JSON object (`GpsState` as `pibramble gps --json` prints it) for each new fix, and while there is none.
+
+    It does not end: a source that is not there is tried again, and its `problem` told. Closing it lets go of the
+    source.
+    """
+    clock = _Clock()
+    while True:
+        state = GpsState(source)
+        try:
+            async for state in _states(source, baud):
+                yield as_json(attrs.evolve(state, chrony=await clock.ask()))
+        except PibrambleError as error:
+            yield as_json(attrs.evolve(state, problem=error.message, chrony=await clock.ask()))
+        await asyncio.sleep(_AGAIN_S)
+
+
+def as_json(state: GpsState) -> str:
+    """Return a state on one line."""
+    return json.dumps(plain(state), ensure_ascii=False)
+
+
+async def _states(source: Source, baud: int) -> AsyncIterator[GpsState]:
+    following = sources.follower(source)
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        # Connecting may take seconds.
+        descriptor = await asyncio.to_thread(stack.enter_context, sources.opened(source, baud))
+        ready = asyncio.Event()
+        loop.add_reader(descriptor, ready.set)
+        stack.callback(loop.remove_reader, descriptor)
+        told_s = time.monotonic()
+        while True:
+            block = b""
+            try:
+                await asyncio.wait_for(ready.wait(), sources.pause(source))
+                ready.clear()
+                block = port.take(descriptor, source.name)
+            except TimeoutError:
+                pass  # nothing came: that, too, is told
+            if following.feed(block, time.time()) or time.monotonic() - told_s >= sources.TOLD_AGAIN_S:
+                told_s = time.monotonic()
+                yield following.state
+
+
+@attrs.define
+class _Clock:
+    """Asks chrony now and then: it costs a process."""
+
+    said: Chrony | None = None
+    asked_s: float = -_CHRONY_EVERY_S
+
+    async def ask(self) -> Chrony:
+        if self.said is None or time.monotonic() - self.asked_s >= _CHRONY_EVERY_S:
+            self.said = await asyncio.to_thread(chrony.ask)
+            self.asked_s = time.monotonic()
+        return self.said

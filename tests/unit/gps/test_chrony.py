@@ -1,0 +1,118 @@
+"""What chronyc prints is read as chrony means it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pibramble.gps import chrony
+from pibramble.gps.model import Chosen
+from tests.unit.gps.daemons import PROGRAMS
+
+SOURCES = """\
+#,*,GPS,0,4,377,12,0.000123,0.000150,0.050000000
+^,-,192.0.2.1,2,6,17,33,-0.001500,-0.001600,0.012000000
+^,?,192.0.2.2,0,6,0,4294967295,0.000000000,0.000000000,0.000000000
+=,x,192.0.2.3,3,6,377,5,1.000000000,1.000000000,0.010000000
+"""
+
+
+def test_sources_are_read_line_by_line() -> None:
+    gps, server, silent, peer = chrony.read_sources(SOURCES)
+    assert (gps.kind, gps.name, gps.chosen, gps.reach, gps.last_sample_s) == (
+        "reference clock", "GPS", Chosen.BEST, 0o377, 12,
+    )  # fmt: skip
+    assert (gps.offset_s, gps.error_s) == (0.000123, 0.05)
+    assert (server.kind, server.chosen) == ("server", Chosen.REJECTED)
+    assert (silent.chosen, silent.reach, silent.last_sample_s) == (Chosen.UNUSABLE, 0, None)
+    assert (peer.kind, peer.chosen) == ("peer", Chosen.FALSE)
+
+
+def test_a_clock_that_is_slow_is_behind() -> None:
+    # "System time: 0.000006523 seconds slow of NTP time" and its other lines, as chronyc(1) has them
+    text = (
+        "C0000201,192.0.2.1,3,1422629531.0,0.000006523,-0.000006747,0.000035822,-3.225,-0.000,0.129,"
+        "0.013639022,0.001100737,64.2,Normal\n"
+    )
+    tracking = chrony.read_tracking(text)
+    assert tracking is not None
+    assert (tracking.reference, tracking.stratum, tracking.offset_s) == ("192.0.2.1", 3, -0.000006523)
+    assert (tracking.root_delay_s, tracking.root_dispersion_s, tracking.leap) == (0.013639022, 0.001100737, "Normal")
+
+
+def test_tracking_without_a_reference_names_none() -> None:
+    text = (
+        "00000000,,0,0.000000000,0.000000000,0.000000000,0.000000000,0.000,0.000,0.000,1.0,1.0,0.0,Not synchronised\n"
+    )
+    tracking = chrony.read_tracking(text)
+    assert tracking is not None
+    assert (tracking.reference, tracking.leap) == ("", "Not synchronised")
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "1,2,3", "#,*,GPS,0,4,x,12,0,0,0"])
+def test_what_chronyc_never_prints_is_passed_over(text: str) -> None:
+    assert chrony.read_tracking(text) is None
+    assert chrony.read_sources(text) == ()
+
+
+def test_where_there_is_no_chrony_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("pibramble.proc._SYSTEM_FOLDERS", ())
+    assert chrony.ask().problem == chrony.NOT_INSTALLED
+
+
+@pytest.fixture
+def chronyd(tmp_path: Path) -> Iterator[Path]:
+    """The real chronyd, which sets no clock (-x), with a socket of its own; gives the folder of its chronyc."""
+    if not (PROGRAMS / "chronyd").exists():
+        pytest.skip("`scripts/setup gps` brings chronyd")
+    if os.getuid() != 0:
+        pytest.skip("chronyd wants to be root")
+    run = tmp_path / "run"
+    run.mkdir(mode=0o750)
+    lines = [
+        "local stratum 10", "cmdport 0", "port 0", f"bindcmdaddress {run}/chronyd.sock", f"pidfile {run}/chronyd.pid",
+        f"driftfile {run}/drift", f"refclock SOCK {run}/gps.sock refid GPS",
+    ]  # fmt: skip
+    (tmp_path / "chrony.conf").write_text("\n".join(lines) + "\n")
+    process = subprocess.Popen(
+        [PROGRAMS / "chronyd", "-d", "-x", "-U", "-u", "root", "-f", tmp_path / "chrony.conf"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "chronyc").write_text(f'#!/bin/sh\nexec {PROGRAMS}/chronyc -h {run}/chronyd.sock "$@"\n')
+    (programs / "chronyc").chmod(0o755)
+    until = time.monotonic() + 10
+    while not (run / "chronyd.sock").exists():
+        assert process.poll() is None, "chronyd ended"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    try:
+        yield programs
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_the_real_chronyd_is_asked(chronyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{chronyd}{os.pathsep}{os.environ['PATH']}")
+    said = chrony.ask()
+    assert not said.problem
+    [clock] = said.sources
+    assert (clock.kind, clock.name, clock.reach) == ("reference clock", "GPS", 0)
+    assert said.tracking is not None
+
+
+def test_a_chronyd_that_has_ended_is_told(chronyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{chronyd}{os.pathsep}{os.environ['PATH']}")
+    script = chronyd / "chronyc"
+    script.write_text(script.read_text().replace("chronyd.sock", "nobody.sock"))
+    assert chrony.ask().problem.startswith("chronyd does not answer: ")
