@@ -16,7 +16,8 @@ from pibramble.files.model import NodeFile, Symlink
 from pibramble.plan.model import GpsPlan, Plan
 
 PORT = 2947  # gpsd's own
-CHOSEN = "/run/pibramble/gps*.conf"  # for chrony.conf: with a star it is no error when there is none
+# For chrony.conf. With a star it is no error when there is none; Debian's AppArmor profile lets chronyd look here.
+CHOSEN = "/run/chrony/gps*.conf"
 CHOOSER = "/usr/local/lib/pibramble/gps-clock"
 
 _WAYS = "/etc/chrony/pibramble-gps"
@@ -25,11 +26,12 @@ _CHOOSER = f"""\
 #!/bin/sh
 # Tells chronyd how this machine's gpsd tells the time: by a socket, or before 3.25 by shared memory.
 case $(gpsd -V 2>&1) in
-    "gpsd: 3."[0-9]" "* | "gpsd: 3.1"* | "gpsd: 3.2"[0-4]*) way=memory ;;
+    *"gpsd: 3."[0-9]" "* | *"gpsd: 3.1"* | *"gpsd: 3.2"[0-4]*) way=memory ;;
     *) way=socket ;;
 esac
-mkdir -p /run/pibramble
-ln -sfn {_WAYS}-$way.conf /run/pibramble/gps.conf
+# chronyd wants this folder for itself; with systemd it is there already.
+[ -d /run/chrony ] || mkdir -m 0700 /run/chrony
+ln -sfn {_WAYS}-$way.conf /run/chrony/gps.conf
 """
 
 
@@ -48,7 +50,9 @@ def head(plan: Plan, gps: GpsPlan) -> Iterator[NodeFile | Symlink]:
     yield NodeFile(CHOOSER, _CHOOSER, "finds out which way gpsd tells the time", mode=0o755)
     # +: with all rights, whatever the package's unit takes from chronyd.
     drop_in = f"[Service]\nExecStartPre=+{CHOOSER}\n"
-    yield NodeFile("/etc/systemd/system/chrony.service.d/pibramble-gps.conf", drop_in, "chronyd asks gpsd the right way")
+    yield NodeFile(
+        "/etc/systemd/system/chrony.service.d/pibramble-gps.conf", drop_in, "chronyd asks gpsd the right way"
+    )
 
 
 def clock_socket(gps: GpsPlan) -> str:
@@ -114,9 +118,9 @@ def _socket(plan: Plan, gps: GpsPlan) -> NodeFile:
 def _refclocks(gps: GpsPlan, way: str, version: str) -> str:
     """Return chrony's lines for the receiver, and for its pulse where there is one.
 
-    poll 3: the first look at the time after 8 s and not 16, since before it a board has none. Sentences whose lag nobody
-    has measured come up to a second late: half a second is taken off, and chronyd told that it may be half a second
-    wrong (half of `delay`), so that it believes any better source.
+    poll 3: the first look at the time after 8 s and not 16, since before it a board has none. Sentences whose lag
+    nobody has measured come up to a second late: half a second is taken off, and chronyd told that it may be half a
+    second wrong (half of `delay`), so that it believes any better source.
     """
     lag_s, doubt_s = (0.5, 1.0) if gps.lag_ms is None else (gps.lag_ms / 1000, 0.2)
     lines = [f"# gpsd {version}.", f"refclock {way} refid GPS poll 3 offset {lag_s:g} delay {doubt_s:g}"]

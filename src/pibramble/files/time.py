@@ -33,10 +33,11 @@ def clock(plan: Plan, node: NodePlan) -> Iterator[NodeFile]:
         sources = [f"{_kind(server)} {server} iburst" for server in plan.ntp]
         if plan.gps:
             sources.append(f"include {gps.CHOSEN}")
-        # Without the world the cluster still agrees on one time: its own.
-        sources += [f"allow {plan.subnet}", "local stratum 10"]
-        why = "asks the receiver and the world for the time and tells the workers" if plan.gps else ""
-        why = why or "asks the world for the time and tells the workers"
+        # Without the world the cluster still agrees on one time: its own. A receiver that may be half a second wrong is
+        # better than that; by itself chronyd would follow nobody who may be a whole one wrong.
+        sources += [f"allow {plan.subnet}", "local stratum 10" + (" distance 3" if plan.gps else "")]
+        whom = "the receiver and the world" if plan.gps else "the world"
+        why = f"asks {whom} for the time and tells the workers"
     else:
         sources = [f"server {plan.head.address} iburst {_POLL}"]
         why = "asks the head for the time"

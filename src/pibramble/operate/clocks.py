@@ -2,17 +2,18 @@
 
 Two answers to two questions. What chronyd on a node says of its clock (`chronyc -c tracking`, chronyc(1)) is good to
 microseconds, and worth nothing where chronyd is dead or follows a wrong time. What the node's `date` says, held against
-ours, is as good as the connection is quick, and needs nothing on the node. Pure: the answers come with others of a node.
+ours, is as good as the connection is quick, and needs nothing on the node. Pure: the answers come with a node's others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import attrs
 
+from pibramble.operate.nodeset import fold
 from pibramble.plan.model import Plan
 
 # What a node is asked, besides whatever else it is asked at that moment.
@@ -28,6 +29,13 @@ fi
 
 _ITSELF = "7F7F0101"  # the reference id of a clock that follows nobody (`local` in chrony.conf)
 _FIELDS = 14
+_UNITS = (
+    (1e-3, 1e-6, "us"),
+    (1, 1e-3, "ms"),
+    (120, 1, "s"),
+    (7_200, 60, "min"),
+    (172_800, 3_600, "h"),
+)  # below, size, name
 
 
 @attrs.frozen
@@ -98,7 +106,6 @@ class Astray:
 
     node: str
     ahead_s: float  # negative: it is behind
-    measured: bool  # over ssh; otherwise chronyd says so itself
 
 
 def astray(
@@ -113,25 +120,37 @@ def astray(
     found: dict[str, Astray] = {}
     for node, clock in (clocks or {}).items():
         if clock and clock.ahead_s is not None and abs(clock.ahead_s) > limit_s:
-            found[node] = Astray(node, clock.ahead_s, measured=False)
+            found[node] = Astray(node, clock.ahead_s)
     if known:
         middle = sorted(known.values(), key=lambda reading: reading.ahead_s)[len(known) // 2]
         of = known.get(head, middle)
         for node, reading in known.items():
             apart = reading.against(of)
             if reading is not of and apart.surely_over(limit_s):
-                found[node] = Astray(node, apart.ahead_s, measured=True)
+                found[node] = Astray(node, apart.ahead_s)
     return tuple(found[node] for node in readings if node in found)
+
+
+def complaint(nodes: Sequence[Astray], limit_s: float) -> str:
+    """Return for people which clocks are off, those that are off alike together, and what to do; empty if none is."""
+    if not nodes:
+        return ""
+    alike: dict[str, list[str]] = {}
+    for node in nodes:
+        alike.setdefault(standing(node.ahead_s), []).append(node.node)
+    told = ", ".join(f"{fold(names)} {how}" for how, names in alike.items())
+    what = "one clock is" if len(nodes) == 1 else f"{len(nodes)} clocks are"
+    why = "times of files and logs will not fit together; `pibramble status` shows what each clock follows"
+    return f"{what} more than {span(limit_s)} off: {told}\n  {why}"
 
 
 def span(seconds: float) -> str:
     """Return a span of time in a unit that people can see it in: `12 us`, `3.4 ms`, `1.2 s`, `5 min`, `365 d`."""
     size = abs(seconds)
-    for unit_s, unit, below_s in ((1e-6, "us", 1e-3), (1e-3, "ms", 1), (1, "s", 120), (60, "min", 7_200), (3600, "h", 172_800)):
-        if size < below_s:
-            value = size / unit_s
-            return f"{value:.0f} {unit}" if value >= 100 or unit == "us" else f"{value:.3g} {unit}"  # noqa: PLR2004 (three digits)
-    return f"{size / 86_400:.0f} d"
+    unit_s, unit = next(((unit_s, unit) for below_s, unit_s, unit in _UNITS if size < below_s), (86_400, "d"))
+    value = size / unit_s
+    whole = unit in {"us", "d"} or value >= 100  # noqa: PLR2004 (three digits)
+    return f"{value:.0f} {unit}" if whole else f"{value:.3g} {unit}"
 
 
 def standing(seconds: float) -> str:

@@ -33,7 +33,7 @@ def lab_disk(view: View) -> Iterator[Finding]:
 
 def said_receiver(view: View) -> Iterator[Finding]:
     """Check the GPS receiver, where a file has one."""
-    if view.cluster.gps is not None or view.cluster.lab.gps_log:
+    if view.cluster.gps is not None:
         from pibramble.spec.rules import gps
 
         yield from gps.receiver(view)

@@ -179,11 +179,6 @@ class LabSection:
         "The network between the head's uplink and the lab's stand-in for the world.",
         default=IPv4Network("10.213.7.0/30"),
     )
-    gps_log: str = _field(
-        "A log of a receiver's NMEA sentences, which the lab's receiver replays, its dates moved to now; a path from "
-        "the cluster file's folder. Default: sentences that are made up. Only with [gps].",
-        default="",
-    )
 
 
 @attrs.frozen(kw_only=True)

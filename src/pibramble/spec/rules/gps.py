@@ -26,9 +26,6 @@ def receiver(view: View) -> Iterator[Finding]:
     """Check the receiver's section, where there is one."""
     gps = view.cluster.gps
     if gps is None:
-        if view.cluster.lab.gps_log:
-            message = "`gps_log` has no effect without [gps]"
-            yield Finding("no-effect", ("lab", "gps_log"), message, "take this line out", Severity.WARNING, on_key=True)
         return
     yield from _port(view, gps)
     yield from _speed(view, gps)
@@ -63,7 +60,9 @@ def _port(view: View, gps: GpsSection) -> Iterator[Finding]:
             message = f'the port "{gps.port}" is given twice: the link to {worker.name} is on it too'
         elif ours and theirs and ours.pins and ours.pins == theirs.pins:
             pins = " and ".join(map(str, ours.pins))
-            message = f'"{gps.port}" comes out of the same pins of the head, {pins}, as "{theirs.device}" of {worker.name}'
+            message = (
+                f'"{gps.port}" comes out of the same pins of the head, {pins}, as "{theirs.device}" of {worker.name}'
+            )
         else:
             continue
         cure = "a receiver needs a line of its own; a USB adapter is one"
