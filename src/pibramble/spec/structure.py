@@ -19,6 +19,7 @@ from pibramble.catalog.model import Additions
 from pibramble.spec.findings import Finding, did_you_mean, listed, nearest
 from pibramble.spec.locate import Path
 from pibramble.spec.model import (
+    Auto,
     BridgeSection,
     CardsSection,
     Cluster,
@@ -133,7 +134,8 @@ def _fit(value: Any, expected: Any, path: Path, findings: list[Finding]) -> Any:
         return _named_tables(value, get_args(expected)[1], path, findings)
     if attrs.has(expected):
         return _table(value, expected, path, findings)
-    message, cure = _LEAVES[StrEnum if issubclass(expected, StrEnum) else expected](value, expected)
+    kind = StrEnum if issubclass(expected, StrEnum) and expected not in _LEAVES else expected
+    message, cure = _LEAVES[kind](value, expected)
     if not message:
         return value if type(value) is expected else expected(value)
     findings.append(_unfit(path, message, cure))
@@ -244,11 +246,18 @@ def _choice(value: object, cls: type) -> tuple[str, str]:
     return _FITS
 
 
+def _number_or_auto(value: object, _cls: type) -> tuple[str, str]:
+    if value == Auto.AUTO:
+        return _FITS
+    return f'a whole number or "auto" is expected here, not {kind_of(value)}', "write digits, without quotes"
+
+
 _LEAVES: Mapping[type, Callable[[object, type], tuple[str, str]]] = {
     **dict.fromkeys((str, int, bool), _plain),
     **dict.fromkeys(_EXAMPLES, _address),
     float: _number,
     StrEnum: _choice,
+    Auto: _number_or_auto,
 }
 
 
