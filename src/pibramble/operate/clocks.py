@@ -1,7 +1,7 @@
 """The nodes' clocks: how far apart they are, and what each of them follows.
 
 Two answers to two questions. What chronyd on a node says of its clock (`chronyc -c tracking`, chronyc(1)) is good to
-microseconds, and worth nothing where chronyd is dead or follows a wrong time. What the node's `date` says, held against
+microseconds, and worth nothing where chronyd is dead or follows a wrong time. What the node's shell says, held against
 ours, is as good as the connection is quick, and needs nothing on the node. Pure: the answers come with a node's others.
 """
 
@@ -17,7 +17,8 @@ from pibramble.operate.nodeset import fold
 from pibramble.plan.model import Plan
 
 # What a node is asked, besides whatever else it is asked at that moment.
-READ_CLOCK = "date '+clock %s.%N'\n"
+# bash knows it by itself: no process is started for it. In some languages it has a comma.
+READ_CLOCK = 'echo "clock ${EPOCHREALTIME:-$(date +%s.%N)}"\n'
 # `timeout`: chronyc waits 7 s for a chronyd that hangs. By loopback and not by its socket, which is root's.
 READ_TRACKING = """\
 if command -v chronyc >/dev/null; then
@@ -48,10 +49,10 @@ class Reading:
     @classmethod
     def read(cls, said: str, heard_s: float, took_s: float) -> Self | None:
         """Take the clock out of a node's answer, which came at `heard_s` (since 1970), `took_s` after the question."""
-        found = re.search(r"^clock (\d+\.\d+)$", said, re.MULTILINE)
+        found = re.search(r"^clock (\d+)[.,](\d+)$", said, re.MULTILINE)
         if found is None:
             return None
-        return cls(float(found[1]) - heard_s + took_s / 2, took_s / 2)
+        return cls(float(f"{found[1]}.{found[2]}") - heard_s + took_s / 2, took_s / 2)
 
     def against(self, other: Reading) -> Reading:
         """Return how far this clock is ahead of another one that was held against this machine's, too."""

@@ -69,8 +69,9 @@ def test_who_was_not_asked_says_nothing(plan: Plan) -> None:
     assert Clock.read("load 1\n", plan) is None
 
 
-def test_a_clock_is_read_in_the_middle_of_question_and_answer() -> None:
-    reading = Reading.read("clock 1000.500000000\nload 1\n", heard_s=1000.7, took_s=0.4)
+@pytest.mark.parametrize("clock", ["1000.500000000", "1000.500000", "1000,500000"])
+def test_a_clock_is_read_in_the_middle_of_question_and_answer(clock: str) -> None:
+    reading = Reading.read(f"clock {clock}\nload 1\n", heard_s=1000.7, took_s=0.4)
     assert reading is not None
     assert reading.ahead_s == pytest.approx(0.0)
     assert reading.doubt_s == pytest.approx(0.2)

@@ -162,7 +162,7 @@ class Lab:
 
         if lacking := clocks.missing():
             names = " and ".join(lacking)
-            return (f"the lab's nodes follow no receiver: this machine has no {names} (`pibramble doctor`)",)
+            return (f"the lab's nodes follow no receiver: there is no {names} on this machine's PATH",)
         clocks.Clocks(plan, plan.gps, state, self._label).start(progress)
         return ()
 
