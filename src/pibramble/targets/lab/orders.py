@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -49,10 +48,7 @@ def node_order(plan: Plan, node: NodePlan, files: NodeFiles, ids: Ids, sockets: 
     wanted = [*own, *(file for file in files.files if _has_a_reader(file) and file.path not in written)]
     return NodeOrder(
         name=node.name,
-        files=[
-            *_folders(plan, ids, [target for _, target, _ in seen]),
-            *(_file_order(file, plan, ids) for file in wanted),
-        ],
+        files=[*_folders(plan, ids), *(_file_order(file, plan, ids) for file in wanted)],
         binds=[*seen, *([(str(sockets), CONTROL_FOLDER, False)] if head else [])],
         wire=None if head else links.wire(plan, node),
         commands=_commands(files, head=head),
@@ -83,14 +79,14 @@ def _file_order(file: NodeFile, plan: Plan, ids: Ids) -> FileOrder:
     return FileOrder(path=file.path, content=file.content, mode=file.mode, uid=uid, gid=gid)
 
 
-def _folders(plan: Plan, ids: Ids, seen: Sequence[str]) -> list[FileOrder]:
+def _folders(plan: Plan, ids: Ids) -> list[FileOrder]:
     def folder(path: str, mode: int, uid: int = 0, gid: int = 0) -> FileOrder:
         return FileOrder(path=path, content=None, mode=mode, uid=uid, gid=gid)
 
     home = folder(f"/home/{plan.user}", 0o755, ids.file_uid, ids.file_gid)
     run = [folder(path, 0o755) for path in ("/run/sshd", "/run/pibramble", CONTROL_FOLDER)]
     clock = [folder("/var/lib/chrony", 0o750)] if plan.gps else []
-    return [home, *run, *clock, *(folder(path, 0o755) for path in seen), folder("/root", 0o700)]
+    return [home, *run, *clock, folder(_MPICH, 0o755), folder("/root", 0o700)]
 
 
 def _accounts(plan: Plan, ids: Ids, files: NodeFiles) -> list[NodeFile]:
