@@ -105,7 +105,7 @@ def test_its_clocks_follow_the_head_without_root_too(
     assert up.returncode == 0, up.stderr
     workers = ["zero1", "zero2", "zero3", "zero4", "aplus"]
     deadline = time.monotonic() + 60
-    followed = {}
+    followed: dict[str, str] = {}
     while followed != dict.fromkeys(workers, "head") and time.monotonic() < deadline:
         said = json.loads(user_cluster.pibramble("status", "--json", "-w", ",".join(workers)).stdout)["cluster"]
         followed = {node["node"]: node["clock"]["source"] for node in said["nodes"]}

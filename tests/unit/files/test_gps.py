@@ -20,7 +20,7 @@ from pibramble.spec.model import Cluster, GpsSection, HeadSection, WorkerGroup
 from pibramble.spec.rules.gps import LONGEST_NAME
 from tests.unit.files import disks
 from tests.unit.files.readers import apart, program, read
-from tests.unit.files.test_render import toy_keys
+from tests.unit.files.test_render import GOLDEN, as_text, toy_keys
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs a mount namespace of root's")
 BY_ID = "/dev/serial/by-id/usb-u-blox_AG_-_www.u-blox.com_u-blox_7_-_GPS_GNSS_Receiver-if00"
@@ -40,6 +40,18 @@ def head(**said: object) -> NodeFiles:
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> disks.Disks:
     return disks.make(tmp_path_factory.mktemp("gps"), cluster(pps="/dev/pps0", share_position=True))
+
+
+def test_what_a_receiver_adds_to_the_head() -> None:
+    plan = resolve(cluster(pps="/dev/pps0", share_position=True))
+    plain = resolve(attrs.evolve(cluster(), gps=None))
+    before = as_text(render(plain, toy_keys(plain), "head")).split("=== ")
+    now = as_text(render(plan, toy_keys(plan), "head")).split("=== ")
+    text = "=== ".join(["", *(entry for entry in now if entry not in before)])
+    golden = GOLDEN / "receiver.txt"
+    if os.environ.get("PIBRAMBLE_REGENERATE"):
+        golden.write_text(text)
+    assert text == golden.read_text(), "PIBRAMBLE_REGENERATE=1 accepts the new files"
 
 
 @pytest.mark.parametrize("device", ["/dev/ttyAMA0", BY_ID, "/dev/serial/by-path/platform-20980000.usb-usb-0:1.3:1.0"])

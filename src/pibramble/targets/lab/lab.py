@@ -75,12 +75,12 @@ class Lab:
                 self._destroy()  # every wire ended in the head: with it the whole lab is gone
                 state = None
             if state is None:
-                self._build(plan, keyring, progress, connect=connect)
+                remarks = self._build(plan, keyring, progress, connect=connect)
             else:
                 state = self._repair(plan, keyring, state, progress)
+                remarks = self._start_clocks(plan, state, progress)
                 if connect:
                     self._connect(plan, state, progress)
-            remarks = self._start_clocks(plan, progress)
         return UpReport(remarks=remarks)
 
     def down(self, progress: Progress) -> bool:
@@ -117,7 +117,8 @@ class Lab:
 
     # -- building ---------------------------------------------------------------------------------------------------
 
-    def _build(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool) -> None:
+    def _build(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool) -> tuple[str, ...]:
+        """Make the whole lab, or leave nothing; return what people should know of it."""
         rootless = os.getuid() != 0
         self._destroy()  # what a crashed run may have left
         try:
@@ -129,11 +130,13 @@ class Lab:
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
                 state = self._make_nodes(plan, keyring, state, plan.nodes, step.advance)
             state.save(self._file)
+            remarks = self._start_clocks(plan, state, progress)
             if connect:
                 self._connect(plan, state, progress)
         except BaseException:
             self._destroy()
             raise
+        return remarks
 
     def _repair(self, plan: Plan, keyring: Keyring, state: LabState, progress: Progress) -> LabState:
         """Make the nodes that have died and start the sshd's that have; return what is up then."""
@@ -153,10 +156,9 @@ class Lab:
             self._restart_sshd(state.nodes[node.name], state)
         return state
 
-    def _start_clocks(self, plan: Plan, progress: Progress) -> tuple[str, ...]:
+    def _start_clocks(self, plan: Plan, state: LabState, progress: Progress) -> tuple[str, ...]:
         """Start what keeps the time, where there is a receiver; return what cannot be."""
-        state = self._living()
-        if plan.gps is None or state is None:
+        if plan.gps is None:
             return ()
         from pibramble.targets.lab import clocks
 
