@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pibramble.operate.measure import Measured
     from pibramble.operate.status import ClusterStatus, Machine, NodeStatus
 
-_CHRONY_CURE = "nobody keeps its clock right: `pibramble exec -w {} -- sudo systemctl restart chrony` starts it again"
+_CHRONY_CURES = {"lab": "`pibramble up` starts it again"}  # by target; on boards systemd is asked
 
 
 @click.command(short_help="Ask every node how it is.")
@@ -115,7 +115,8 @@ def _show_remarks(found: ClusterStatus) -> None:
         click.echo(f"pibramble: {told}", err=True)
     for node in found.nodes:
         if node.clock and node.clock.problem:
-            cure = _CHRONY_CURE.format(node.node)
+            again = f"`pibramble exec -w {node.node} -- sudo systemctl restart chrony` starts it again"
+            cure = f"nobody keeps its clock right; {_CHRONY_CURES.get(found.target, again)}"
             click.echo(f"pibramble: {node.node}: {node.clock.problem}\n  {cure}", err=True)
         if not node.reachable:
             cure = f"\n  {node.hint}" if node.hint else ""
