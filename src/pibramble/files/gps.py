@@ -9,6 +9,7 @@ None of it has been seen with a receiver on a board: unverified.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 
 from pibramble.files import units
@@ -19,6 +20,10 @@ PORT = 2947  # gpsd's own
 # For chrony.conf. With a star it is no error when there is none; Debian's AppArmor profile lets chronyd look here.
 CHOSEN = "/run/chrony/gps*.conf"
 CHOOSER = "/usr/local/lib/pibramble/gps-clock"
+
+# chronyd's socket for what the sentences tell. Not by the name that gpsd looks for, which may have a colon in it (as all
+# in /dev/serial/by-path): behind one, chronyd expects options.
+CLOCK_SOCKET = "/run/chrony.clk.pibramble.sock"
 
 _WAYS = "/etc/chrony/pibramble-gps"
 
@@ -32,7 +37,8 @@ esac
 # chronyd wants this folder for itself; with systemd it is there already.
 [ -d /run/chrony ] || mkdir -m 0700 /run/chrony
 ln -sfn {_WAYS}-$way.conf /run/chrony/gps.conf
-"""
+# The name by which gpsd looks for the socket.
+ln -sfn {CLOCK_SOCKET} """
 
 
 def head(plan: Plan, gps: GpsPlan) -> Iterator[NodeFile | Symlink]:
@@ -45,19 +51,20 @@ def head(plan: Plan, gps: GpsPlan) -> Iterator[NodeFile | Symlink]:
     yield _socket(plan, gps)
     yield units.enable("gpsd.socket", "programs find gpsd", wanted_by="sockets.target")
     why = "how chronyd learns the time from gpsd"
-    yield NodeFile(f"{_WAYS}-socket.conf", _refclocks(gps, f"SOCK {clock_socket(gps)}", "3.25 or later"), why)
+    yield NodeFile(f"{_WAYS}-socket.conf", _refclocks(gps, f"SOCK {CLOCK_SOCKET}", "3.25 or later"), why)
     yield NodeFile(f"{_WAYS}-memory.conf", _refclocks(gps, "SHM 0", "before 3.25"), why)
-    yield NodeFile(CHOOSER, _CHOOSER, "finds out which way gpsd tells the time", mode=0o755)
+    chooser = f"{_CHOOSER}{shlex.quote(sought_socket(gps.name))}\n"
+    yield NodeFile(CHOOSER, chooser, "finds out which way gpsd tells the time", mode=0o755)
     # +: with all rights, whatever the package's unit takes from chronyd.
     drop_in = f"[Service]\nExecStartPre=+{CHOOSER}\n"
     yield NodeFile(
-        "/etc/systemd/system/chrony.service.d/pibramble-gps.conf", drop_in, "chronyd asks gpsd the right way"
+        "/etc/systemd/system/chrony.service.d/pibramble-gps.conf", drop_in, "chronyd learns how gpsd tells the time"
     )
 
 
-def clock_socket(gps: GpsPlan) -> str:
-    """Return the path of chronyd's socket for what the sentences tell, as gpsd looks for it."""
-    return f"/run/chrony.clk.{gps.name}.sock"
+def sought_socket(name: str) -> str:
+    """Return where gpsd looks for chronyd's socket, by the last part of its source's name."""
+    return f"/run/chrony.clk.{name}.sock"
 
 
 def options(gps: GpsPlan) -> list[str]:

@@ -14,7 +14,6 @@ import pytest
 from pibramble.files import gps as gps_files
 from pibramble.files.model import NodeFiles
 from pibramble.files.render import render
-from pibramble.plan.model import GpsPlan
 from pibramble.plan.resolve import resolve
 from pibramble.spec.model import Cluster, GpsSection, HeadSection, WorkerGroup
 from pibramble.spec.rules.gps import LONGEST_NAME
@@ -24,6 +23,9 @@ from tests.unit.files.test_render import GOLDEN, as_text, toy_keys
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs a mount namespace of root's")
 BY_ID = "/dev/serial/by-id/usb-u-blox_AG_-_www.u-blox.com_u-blox_7_-_GPS_GNSS_Receiver-if00"
+BY_PATH = (
+    "/dev/serial/by-path/platform-20980000.usb-usb-0:1.3:1.0-port0"  # chronyd takes what follows a colon for options
+)
 UNPACKED = Path(__file__).parents[3] / ".cache/gps"
 
 
@@ -39,7 +41,8 @@ def head(**said: object) -> NodeFiles:
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> disks.Disks:
-    return disks.make(tmp_path_factory.mktemp("gps"), cluster(pps="/dev/pps0", share_position=True))
+    said = {"port": BY_PATH, "pps": "/dev/pps0", "share_position": True}
+    return disks.make(tmp_path_factory.mktemp("gps"), cluster(**said))
 
 
 def test_what_a_receiver_adds_to_the_head() -> None:
@@ -54,7 +57,7 @@ def test_what_a_receiver_adds_to_the_head() -> None:
     assert text == golden.read_text(), "PIBRAMBLE_REGENERATE=1 accepts the new files"
 
 
-@pytest.mark.parametrize("device", ["/dev/ttyAMA0", BY_ID, "/dev/serial/by-path/platform-20980000.usb-usb-0:1.3:1.0"])
+@pytest.mark.parametrize("device", ["/dev/ttyAMA0", BY_ID, BY_PATH])
 def test_the_device_s_unit_is_what_systemd_calls_it(device: str) -> None:
     said = read([program("systemd-escape"), "--path", "--suffix=device", device]).stdout.strip()
     assert gps_files.device_unit(device) == said
@@ -86,9 +89,10 @@ def test_chronyd_is_told_the_way_of_the_gpsd_that_is_there(
         PATH=$2:$PATH sh "$1"
         readlink /run/chrony/gps.conf
         stat -c %a /run/chrony
+        readlink "/run/chrony.clk.$3.sock"
     """
-    done = apart(script, str(disk["head"]) + gps_files.CHOOSER, str(tmp_path))
-    assert done.stdout.split() == [f"/etc/chrony/pibramble-gps-{way}.conf", "700"], done.stderr
+    done = apart(script, str(disk["head"]) + gps_files.CHOOSER, str(tmp_path), BY_PATH.rpartition("/")[2])
+    assert done.stdout.split() == [f"/etc/chrony/pibramble-gps-{way}.conf", "700", gps_files.CLOCK_SOCKET], done.stderr
 
 
 @as_root
@@ -103,7 +107,7 @@ def test_chrony_accepts_its_configuration_with_either_way(disk: disks.Disks, way
     done = apart(script, str(disk["head"]), way, program("chronyd"))
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    clock = {"memory": "SHM 0", "socket": "SOCK /run/chrony.clk.ttyAMA0.sock"}[way]
+    clock = {"memory": "SHM 0", "socket": "SOCK /run/chrony.clk.pibramble.sock"}[way]
     assert f"refclock {clock} refid GPS poll 3 offset 0.5 delay 1" in lines
     assert any(line.startswith("refclock SOCK /run/chrony.pps0.sock refid PPS") for line in lines)
     assert {"local stratum 10 distance 3", "makestep 1 -1", "allow 192.168.7.0/24"} <= set(lines)
@@ -185,14 +189,15 @@ def test_gpsd_s_own_rules_are_off() -> None:
     assert link.target == "/dev/null"
 
 
-def test_the_kernel_and_log_in_prompts_leave_the_receiver_s_port(disk: disks.Disks) -> None:
-    (edit,) = (edit for edit in disk.nodes["head"].edits if edit.path.endswith("cmdline.txt"))
+def test_the_kernel_and_log_in_prompts_leave_the_receiver_s_port() -> None:
+    files = head()
+    (edit,) = (edit for edit in files.edits if edit.path.endswith("cmdline.txt"))
     assert edit.apply("console=serial0,115200 console=tty1 root=/dev/mmcblk0p2\n") == (
         "console=tty1 root=/dev/mmcblk0p2 net.ifnames=0\n"
     )
-    masked = {link.path.rpartition("/")[2] for link in disk.nodes["head"].links if link.target == "/dev/null"}
+    masked = {link.path.rpartition("/")[2] for link in files.links if link.target == "/dev/null"}
     assert "serial-getty@ttyAMA0.service" in masked
-    assert "enable_uart=1" in disk.nodes["head"].content("/boot/firmware/pibramble.txt")
+    assert "enable_uart=1" in files.content("/boot/firmware/pibramble.txt")
 
 
 def test_a_worker_has_nothing_of_it(disk: disks.Disks) -> None:
@@ -203,8 +208,7 @@ def test_a_worker_has_nothing_of_it(disk: disks.Disks) -> None:
 
 
 def test_the_longest_name_that_is_allowed_makes_a_path_that_a_socket_can_have() -> None:
-    gps = GpsPlan("/dev/" + "x" * LONGEST_NAME, None, None, None, share_position=False)
-    path = gps_files.clock_socket(gps).replace("/run/", "/nun/")  # as long, and not there
+    path = gps_files.sought_socket("x" * LONGEST_NAME).replace("/run/", "/nun/")  # as long, and not there
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         with pytest.raises(FileNotFoundError):
             made.bind(path)

@@ -117,8 +117,8 @@ class Clocks:
 
     def _start_gpsd(self) -> None:
         inside = self._inside(self.head)
-        # gpsd looks for a socket named after its source, and chronyd made the one of the board's port.
-        self._run([*inside, "ln", "-sfn", gps_files.clock_socket(self.gps), f"/run/chrony.clk.{RECEIVER}.sock"])
+        # gpsd looks for a socket named after its source, which is no board's port here.
+        self._run([*inside, "ln", "-sfn", gps_files.CLOCK_SOCKET, gps_files.sought_socket(RECEIVER)])
         shared = ["-G"] if self.gps.share_position else []
         options = ["-n", *shared, "-F", "/run/gpsd.sock", "-P", f"/{GPSD_PID}"]
         self._run([*inside, "gpsd", *options, f"udp://{RECEIVER}"])
