@@ -21,8 +21,8 @@ PORT = 2947  # gpsd's own
 CHOSEN = "/run/chrony/gps*.conf"
 CHOOSER = "/usr/local/lib/pibramble/gps-clock"
 
-# chronyd's socket for what the sentences tell. Not by the name that gpsd looks for, which may have a colon in it (as all
-# in /dev/serial/by-path): behind one, chronyd expects options.
+# chronyd's socket for what the sentences tell. Not by the name that gpsd looks for: that may have a colon in it, as all
+# names in /dev/serial/by-path, and behind a colon chronyd expects options.
 CLOCK_SOCKET = "/run/chrony.clk.pibramble.sock"
 
 _WAYS = "/etc/chrony/pibramble-gps"
