@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pibramble.targets.lab import clocks
 from tests.lab.conftest import XMAS, LabCluster
+from tests.lab.test_clocks import UNPACKED
 
 pytestmark = pytest.mark.lab
 
@@ -88,3 +92,22 @@ def test_a_lab_that_sudo_brought_up_is_the_callers_to_use(user_cluster: Ordinary
     assert said.returncode == 0, said.stderr
     assert sorted(said.stdout.split()) == ["aplus", "aplus:", "zero1", "zero1:"]
     assert user_cluster.pibramble("down", env=sudo, user=0, group=0).returncode == 0
+
+
+def test_its_clocks_follow_the_head_without_root_too(
+    user_cluster: OrdinaryUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:{UNPACKED}")
+    if lacking := clocks.missing():
+        pytest.skip(f"needs {' and '.join(lacking)}: make setup-dev unpacks them")
+    user_cluster.file.write_text(f'{XMAS.replace("ttyAMA0", "ttyUSB0")}\n[gps]\nport = "/dev/ttyAMA0"\n')
+    up = user_cluster.pibramble("up")
+    assert up.returncode == 0, up.stderr
+    workers = ["zero1", "zero2", "zero3", "zero4", "aplus"]
+    deadline = time.monotonic() + 60
+    followed: dict[str, str] = {}
+    while followed != dict.fromkeys(workers, "head") and time.monotonic() < deadline:
+        said = json.loads(user_cluster.pibramble("status", "--json", "-w", ",".join(workers)).stdout)["cluster"]
+        followed = {node["node"]: node["clock"]["source"] for node in said["nodes"]}
+        time.sleep(1)
+    assert followed == dict.fromkeys(workers, "head")

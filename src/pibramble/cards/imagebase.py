@@ -54,11 +54,12 @@ class UserImage:
 
     path: Path
     digest: str
+    more: tuple[str, ...] = ()  # lists of packages that this base gets besides those that all get
 
     @property
     def suffix(self) -> str:
         """Return how the keys of its bases end: over its content and what is put into it."""
-        facts = json.dumps([_FORMAT, self.digest, recipe.packages(_LISTS), sorted(systems.left_out())])
+        facts = json.dumps([_FORMAT, self.digest, recipe.packages((*_LISTS, *self.more)), sorted(systems.left_out())])
         return hashlib.sha256(facts.encode()).hexdigest()[:_KEY_DIGITS]
 
     def base(self) -> Base | None:
@@ -112,7 +113,7 @@ def ensure(image: UserImage, nodes: Sequence[NodePlan], progress: Progress) -> B
             key = f"{systems.RASPIOS}-{what.release}-{what.binary.abi}-{image.suffix}"
 
             def build(inner: Path) -> None:
-                _build(image.path, what, tree, boot, key, began, inner, progress)
+                _build(image, what, tree, boot, key, began, inner, progress)
 
             return base.make(key, f"{systems.raspios()[what.release].name} {what.binary.abi}", build, progress)
 
@@ -172,7 +173,7 @@ def _partitions(image: RawImage) -> Layout:
 
 
 def _build(  # noqa: PLR0913, PLR0917 (what an image is)
-    path: Path,
+    image: UserImage,
     what: Recognised,
     tree: Ext4Tree,
     boot: FatVolume,
@@ -183,9 +184,9 @@ def _build(  # noqa: PLR0913, PLR0917 (what an image is)
 ) -> None:
     system = systems.raspios()[what.release]
     archive = scratch / "image.tar"
-    with progress.step(f"Taking {path.name} apart", total=tree.used_bytes, unit="B") as step:
+    with progress.step(f"Taking {image.path.name} apart", total=tree.used_bytes, unit="B") as step:
         _pack(tree, boot, system.boot_folder, archive, step)
-    lists = [name for name in _LISTS if name != "head" or system.runs_pibramble]
+    lists = [name for name in (*_LISTS, *image.more) if name != "head" or system.runs_pibramble]
     wanted = [name for name in recipe.packages(lists) if name not in systems.left_out()]
     packages = dict(what.packages)
     if lacking := [name for name in wanted if name not in packages]:

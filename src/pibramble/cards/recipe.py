@@ -39,7 +39,7 @@ class Recipe:
     architecture: Architecture
     release: str  # of Debian
     alias: str  # the mirrors' other name for it
-    kind: str  # what it is for: head, worker, worker-compiler
+    kind: str  # what it is for: head, head-gps, worker, worker-compiler
     components: tuple[str, ...]
     packages: tuple[str, ...]
     early_files: tuple[BaseFile, ...]  # there before packages are configured, since those read them
@@ -73,10 +73,17 @@ def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Reci
         )
     head = node.role is Role.HEAD
     compiler = head or node.board.architecture is not plan.head.board.architecture
-    kind = "head" if head else "worker-compiler" if compiler else "worker"
+    receiver = has_receiver(plan, node)
+    kind = "head-gps" if receiver else "head" if head else "worker-compiler" if compiler else "worker"
     lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else [])]
+    lists += ["gps"] if receiver else []
     own = mpich.key(source, node.board.architecture) if source else None
     return debian(node.board.architecture, kind, lists, own)
+
+
+def has_receiver(plan: Plan, node: NodePlan) -> bool:
+    """Say whether a node needs what reads a GPS receiver; on others gpsd would only take adapters for itself."""
+    return plan.gps is not None and node.role is Role.HEAD
 
 
 def debian(architecture: Architecture, kind: str, lists: Sequence[str], own_mpich: str | None = None) -> Recipe:

@@ -12,8 +12,11 @@ from pibramble.cli.options import excluded_option, joined, wanted_option
 from pibramble.errors import Exit
 
 if TYPE_CHECKING:
+    from pibramble.operate.clocks import Clock
     from pibramble.operate.measure import Measured
     from pibramble.operate.status import ClusterStatus, Machine, NodeStatus
+
+_CHRONY_CURES = {"lab": "`pibramble up` starts it again"}  # by target; on boards systemd is asked
 
 
 @click.command(short_help="Ask every node how it is.")
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 def command(
     context: Context, wanted: tuple[str, ...], excluded: tuple[str, ...], *, want_measure: bool, as_json: bool
 ) -> int:
-    """Ask all nodes, or those of -w, how they are: reachable, busy, hot, which MPICH.
+    """Ask all nodes, or those of -w, how they are: reachable, busy, hot, which MPICH, what time it is there.
 
     The exit code is 0 when every node that was asked answered, 5 when one did not, 4 when the cluster is not up.
     """
@@ -68,10 +71,12 @@ def _show(found: ClusterStatus) -> None:
     own = any(node.machine for node in found.nodes)  # else the machine is the same for all: said once, below
     header = ["NODE", "BOARD", "LINK", "TO WORKER", "TO HEAD", "MPICH", "STATE"]
     machine_header = ["LOAD", "MEMORY MB", "TEMP", "UP"] if own else []
-    rows = [[*header[:6], *machine_header, header[6]]]
+    clocks = any(node.clock for node in found.nodes)
+    clock_header = ["CLOCK", "FOLLOWS"] if clocks else []
+    rows = [[*header[:6], *machine_header, *clock_header, header[6]]]
     for node in found.nodes:
-        machine = _machine(node.machine) if own else []
-        rows.append([node.node, node.board, node.link or "-", *_planned(node), _mpich(node), *machine, _state(node)])
+        more = [*(_machine(node.machine) if own else []), *(_clock(node.clock) if clocks else [])]
+        rows.append([node.node, node.board, node.link or "-", *_planned(node), _mpich(node), *more, _state(node)])
     _table(rows)
     if any(node.link and not node.rate_verified for node in found.nodes):
         click.echo("* an estimate: nobody has measured this rate on such a board")
@@ -94,6 +99,8 @@ def _show_measured(found: ClusterStatus, measured: Sequence[Measured]) -> None:
 
 
 def _show_remarks(found: ClusterStatus) -> None:
+    from pibramble.operate.clocks import complaint
+
     if found.host:
         load, memory, temperature, _up = _machine(found.host)
         hot = "" if temperature == "-" else f", {temperature}"
@@ -104,7 +111,13 @@ def _show_remarks(found: ClusterStatus) -> None:
             click.echo(f"  {sentence}")
     else:
         click.echo(f"target: {found.target}")
+    if told := complaint(found.astray, found.clock_limit_ms / 1000):
+        click.echo(f"pibramble: {told}", err=True)
     for node in found.nodes:
+        if node.clock and node.clock.problem:
+            again = f"`pibramble exec -w {node.node} -- sudo systemctl restart chrony` starts it again"
+            cure = f"nobody keeps its clock right; {_CHRONY_CURES.get(found.target, again)}"
+            click.echo(f"pibramble: {node.node}: {node.clock.problem}\n  {cure}", err=True)
         if not node.reachable:
             cure = f"\n  {node.hint}" if node.hint else ""
             click.echo(f"pibramble: {node.node}: {node.problem}{cure}", err=True)
@@ -133,6 +146,17 @@ def _percent(value: float | None) -> str:
 
 def _mpich(node: NodeStatus) -> str:
     return node.mpich or ("none" if node.reachable else "-")
+
+
+def _clock(clock: Clock | None) -> list[str]:
+    """Return how far a clock is off, and what it follows."""
+    from pibramble.operate.clocks import standing
+
+    if clock is None or clock.problem:
+        return ["-", "-"]
+    if clock.ahead_s is None:
+        return ["-", "nobody"]
+    return [standing(clock.ahead_s), clock.source]
 
 
 def _state(node: NodeStatus) -> str:

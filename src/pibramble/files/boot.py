@@ -25,6 +25,8 @@ _HEADER_UARTS = ("/dev/ttyAMA0", "/dev/ttyS0")  # which of them `serial0` means 
 def head(plan: Plan) -> Iterator[NodeFile | Edit | Symlink]:
     """Yield what the head's boot partition must say."""
     ports = {worker.link.head_port: worker.link.baud for worker in plan.workers if _is_serial(worker) and worker.link}
+    if plan.gps:
+        ports[plan.gps.port] = plan.gps.baud
     words = ["net.ifnames=0"] if re.fullmatch(r"(?:eth|wlan)\d+", plan.uplink.interface) else []
     yield from _boot(plan.head, {port: baud or 0 for port, baud in ports.items() if port}, words, gadget=False)
 
@@ -39,9 +41,9 @@ def worker(node: NodePlan) -> Iterator[NodeFile | Edit | Symlink]:
 def _boot(
     node: NodePlan, ports: dict[str, int], words: Sequence[str], *, gadget: bool
 ) -> Iterator[NodeFile | Edit | Symlink]:
-    """Yield the boot files of one node, whose serial `ports` (device -> baud) carry links."""
+    """Yield the boot files of one node, whose serial `ports` (device -> baud) carry links or a receiver."""
     for port in ports:
-        yield units.mask(f"serial-getty@{_tty(port)}.service", f"no log-in prompt on {port}: it carries a link")
+        yield units.mask(f"serial-getty@{_tty(port)}.service", f"no log-in prompt on {port}: it has other work")
     if not node.board.firmware:
         return
     yield NodeFile(f"{_BOOT}/pibramble.txt", _settings(node, ports, gadget=gadget), "settings of the board's firmware")
@@ -58,7 +60,7 @@ def _boot(
         add=("[all]\ninclude pibramble.txt",),
     )
     if words or ports:
-        why = "the kernel's console leaves the serial link" if ports else "interfaces keep the kernel's names"
+        why = "the kernel's console leaves the serial ports" if ports else "interfaces keep the kernel's names"
         yield Edit(f"{_BOOT}/cmdline.txt", why, _without_consoles(ports), tuple(words), separator=" ")
 
 
@@ -68,7 +70,7 @@ def _settings(node: NodePlan, ports: dict[str, int], *, gadget: bool) -> str:
     if gadget:
         lines += ["", "# The USB port is a device.", "dtoverlay=dwc2,dr_mode=peripheral"]
     if uarts:
-        lines += ["", "# The serial link.", *_serial_settings(uarts, ports)]
+        lines += ["", "# Serial ports that have other work than a console.", *_serial_settings(uarts, ports)]
     lines += ["", "# No screen.", "hdmi_ignore_hotplug=1", "enable_tvout=0", "display_auto_detect=0"]
     lines += ["", "# No light.", "dtparam=act_led_trigger=none"]
     if node.board.act_led_active_low:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pibramble.files import boot, firewall, gadget, lean, mpi, names, network, ppp, resolver, ssh, time, users
+from pibramble.files import boot, firewall, gadget, gps, lean, mpi, names, network, ppp, resolver, ssh, time, users
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
 from pibramble.plan.model import NodePlan, Plan, Role
 from pibramble.spec.model import Link
@@ -73,6 +73,8 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
     yield from network.head(plan)
     yield from boot.head(plan)
     yield from time.clock(plan, plan.head)
+    if plan.gps:
+        yield from gps.head(plan, plan.gps)
     yield mpi.hostfile(plan)
     yield mpi.hydra_profile()
     if any(worker.link and worker.link.kind is Link.USB for worker in plan.workers):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import attrs
 
 from pibramble import paths
 from pibramble.errors import MissingError, PibrambleError, UnreachableError
+from pibramble.operate.clocks import READ_CLOCK, Reading
 from pibramble.operate.elf import HEADER_BYTES, Abi
-from pibramble.operate.execute import Outcome, execute
+from pibramble.operate.execute import Outcome, Stream, execute
 from pibramble.operate.mpi import Mpich
 from pibramble.operate.nodeset import fold
 from pibramble.targets.base import Connections
@@ -36,6 +38,7 @@ class Facts:
     mpich: Mpich | None  # None: there is none
     abi: Abi | None
     there: bool = False  # the file or program that was asked for is on the node
+    clock: Reading | None = None  # its clock as it was when it answered
 
 
 def ask(connections: Connections, folder: Path, nodes: Sequence[str], there: str) -> dict[str, Facts]:
@@ -47,13 +50,19 @@ def ask(connections: Connections, folder: Path, nodes: Sequence[str], there: str
     condition = f"if {there}; then echo there; fi\n"
     unknown = [node for node in nodes if node not in remembered]
     # One command for all: a node that is known already answers a question more, which costs less than a second round.
-    outcomes = execute(connections, nodes, (_FACTS if unknown else "") + condition)
+    heard_s: dict[str, float] = {}
+
+    def heard(node: str, _stream: Stream, _chunk: bytes) -> None:
+        heard_s.setdefault(node, time.time())
+
+    outcomes = execute(connections, nodes, READ_CLOCK + (_FACTS if unknown else "") + condition, on_output=heard)
     _complain_of_unreachable(outcomes)
     facts = {}
     for node in nodes:
         said = outcomes[node].stdout.decode(errors="replace")
         known = _read(said) if unknown else remembered[node]
-        facts[node] = attrs.evolve(known, there="\nthere\n" in f"\n{said}")
+        clock = Reading.read(said, heard_s.get(node, 0.0), outcomes[node].seconds)
+        facts[node] = attrs.evolve(known, there="\nthere\n" in f"\n{said}", clock=clock)
     if unknown:
         remember(connections, folder, facts)
     return facts

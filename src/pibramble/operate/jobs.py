@@ -13,8 +13,8 @@ from pathlib import Path
 import attrs
 
 from pibramble.errors import Exit
+from pibramble.operate import clocks, programs
 from pibramble.operate import facts as node_facts
-from pibramble.operate import programs
 from pibramble.operate.elf import Abi
 from pibramble.operate.facts import Facts
 from pibramble.operate.launch import Gone, OnOutput, RunningJob, Surroundings
@@ -123,6 +123,7 @@ def prepare(place: Place, request: Request, watcher: Watcher) -> Launch:
     condition = " || ".join(programs.there(kept) for kept in executables.values()) or programs.there(program)
     facts = node_facts.ask(place.connections, place.folder, everyone, condition)
     mpich = node_facts.check_alike(facts)
+    _mention_clocks(place.plan, facts, watcher)
     ranks_facts = {node: facts[node] for node in workers}
 
     if isinstance(program, Command):
@@ -175,6 +176,14 @@ def _mention_crowding(shares: Sequence[Share], request: Request, watcher: Watche
     room = sum(request.per_node or share.node.board.cores for share in shares)
     if ranks > room:
         watcher.say(f"{ranks} ranks share {room} {'places' if request.per_node else 'cores'}")
+
+
+def _mention_clocks(plan: Plan, facts: Mapping[str, Facts], watcher: Watcher) -> None:
+    """Say which clocks are far from the head's, by the answers that are there anyway: a job starts no later for it."""
+    readings = {node: fact.clock for node, fact in facts.items()}
+    limit_s = plan.clock_limit_ms / 1000
+    if told := clocks.complaint(clocks.astray(readings, plan.head.name, limit_s), limit_s):
+        watcher.say(told)
 
 
 def _said_by_program(reason: str) -> bool:

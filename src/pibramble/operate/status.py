@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 
 import attrs
 
-from pibramble.operate.execute import Outcome, execute
+from pibramble.operate.clocks import READ_CLOCK, READ_TRACKING, Astray, Clock, Reading, astray
+from pibramble.operate.execute import Outcome, Stream, execute
 from pibramble.operate.mpi import Mpich
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.targets.base import Connections, TargetState
@@ -24,7 +26,6 @@ for zone in /sys/class/thermal/thermal_zone*/temp; do
     break
 done
 mpichversion 2>/dev/null
-exit 0
 """
 _TIMEOUT_S = 15.0  # a board that swaps takes seconds; one that takes longer is not well
 
@@ -52,6 +53,8 @@ class NodeStatus:
     hint: str = ""
     machine: Machine | None = None  # None: the node has no machine of its own (the lab), or is not reachable
     mpich: str | None = None  # None: not installed, or not reachable
+    reading: Reading | None = None  # its clock, held against the one of the machine that asks
+    clock: Clock | None = None  # what its chronyd says; None: nobody asked it
     link: str | None = None  # None: the head
     to_worker_mbit: float | None = None  # planned
     to_head_mbit: float | None = None
@@ -67,6 +70,8 @@ class ClusterStatus:
     up: bool
     nodes: tuple[NodeStatus, ...] = ()
     host: Machine | None = None  # the machine that all nodes share, where they do
+    clock_limit_ms: int = 0
+    astray: tuple[Astray, ...] = ()  # whose clocks are farther off than that
     not_modelled: tuple[str, ...] = ()
 
     @property
@@ -78,8 +83,17 @@ class ClusterStatus:
 def ask(plan: Plan, names: Sequence[str], connections: Connections, state: TargetState) -> ClusterStatus:
     """Ask the nodes of these names; what cannot be reached is part of the answer."""
     dead = {node.node: node for node in state.nodes if not node.running}
-    outcomes = execute(connections, [name for name in names if name not in dead], _SCRIPT, timeout_s=_TIMEOUT_S)
-    shared = state.one_machine  # load and memory are those of this machine
+    heard_s: dict[str, float] = {}
+
+    def heard(node: str, _stream: Stream, _chunk: bytes) -> None:
+        heard_s.setdefault(node, time.time())
+
+    shared = state.one_machine  # load, memory and clock are those of this machine
+    # Nodes that share a clock have a chronyd each for a receiver's sake alone.
+    tracking = "" if shared and plan.gps is None else READ_TRACKING
+    script = f"{READ_CLOCK}{_SCRIPT}{tracking}exit 0\n"
+    living = [name for name in names if name not in dead]
+    outcomes = execute(connections, living, script, timeout_s=_TIMEOUT_S, on_output=heard)
     nodes, host = [], None
     for name in names:
         node = plan.node(name)
@@ -95,10 +109,20 @@ def ask(plan: Plan, names: Sequence[str], connections: Connections, state: Targe
         machine = read_machine(said)
         host = machine if shared else None
         mpich = Mpich.read(said)
+        found = _node(node, reachable=True, machine=None if shared else machine, mpich=mpich.version if mpich else None)
         nodes.append(
-            _node(node, reachable=True, machine=None if shared else machine, mpich=mpich.version if mpich else None)
+            attrs.evolve(
+                found,
+                reading=Reading.read(said, heard_s.get(name, 0.0), outcome.seconds),
+                clock=Clock.read(said, plan),
+            )
         )
-    return ClusterStatus(plan.name, state.target, state.up, tuple(nodes), host, state.not_modelled)
+    readings = {node.node: node.reading for node in nodes}
+    clocks = {node.node: node.clock for node in nodes}
+    far = astray(readings, plan.head.name, plan.clock_limit_ms / 1000, clocks)
+    return ClusterStatus(
+        plan.name, state.target, state.up, tuple(nodes), host, plan.clock_limit_ms, far, state.not_modelled
+    )
 
 
 def read_machine(said: str) -> Machine:

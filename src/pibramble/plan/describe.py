@@ -82,11 +82,24 @@ def _facts(plan: Plan, links: Sequence[LinkPlan]) -> list[tuple[str, str]]:
         ("bridge", f"{BRIDGE} of {plan.head.name}, {plan.head.address}, {plan.bridge_mac}"),
         ("workers", f"interface {WORKER_INTERFACE}, default route by {plan.head.address}"),
         ("names", "asked of " + ", ".join(map(str, plan.nameservers)) if plan.nameservers else "of the cluster only"),
-        ("time", "asked of " + ", ".join(plan.ntp) if plan.ntp else "the head's own"),
+        ("time", _time(plan)),
     ]
+    if plan.gps:
+        who = "every node" if plan.gps.share_position else f"programs on {plan.head.name}"
+        facts.append(("position", f"told to {who}"))
     if any(not link.bridged for link in links):
         facts.insert(3, ("routed", "serial workers have a /32 route and proxy ARP at the head"))
     return facts
+
+
+def _time(plan: Plan) -> str:
+    asked = "asked of " + ", ".join(plan.ntp) if plan.ntp else ""
+    if plan.gps is None:
+        return asked or "the head's own"
+    speed = f"{plan.gps.baud} baud" if plan.gps.baud else "speed found by gpsd"
+    pulse = f", pulse on {plan.gps.pps}" if plan.gps.pps else ""
+    receiver = f"told by the receiver on {plan.gps.port} ({speed}{pulse})"
+    return f"{receiver}, and {asked}" if asked else receiver
 
 
 def _node_row(node: NodePlan) -> tuple[str, ...]:

@@ -64,6 +64,22 @@ class Uplink:
 
 
 @attrs.frozen
+class GpsPlan:
+    """The GPS receiver on the head."""
+
+    port: str  # its serial device
+    baud: int | None  # None: gpsd finds out
+    pps: str | None  # the device of its pulse per second
+    lag_ms: int | None  # how late its sentences come; None: nobody has measured it
+    share_position: bool  # the whole cluster may ask gpsd
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the device's path, by which gpsd and chronyd name their sockets."""
+        return self.port.rpartition("/")[2]
+
+
+@attrs.frozen
 class Plan:
     """The whole cluster, resolved. Nodes keep the order of the cluster file, the head first."""
 
@@ -73,6 +89,7 @@ class Plan:
     subnet: IPv4Network
     nameservers: tuple[IPv4Address, ...]
     ntp: tuple[str, ...]
+    clock_limit_ms: int  # how far the nodes' clocks may be apart before anybody is warned
     authorized_keys: tuple[str, ...]
     bridge_mac: str
     uplink: Uplink
@@ -80,6 +97,7 @@ class Plan:
     workers: tuple[NodePlan, ...]
     lab: LabSection
     emulator: EmulatorSection
+    gps: GpsPlan | None = None
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 

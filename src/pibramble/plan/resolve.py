@@ -9,9 +9,9 @@ from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
 from pibramble.plan import addresses, interfaces, macs
 from pibramble.plan.macs import End
-from pibramble.plan.model import BRIDGE, WORKER_INTERFACE, LinkPlan, NodePlan, Plan, Role, Uplink
+from pibramble.plan.model import BRIDGE, WORKER_INTERFACE, GpsPlan, LinkPlan, NodePlan, Plan, Role, Uplink
 from pibramble.spec.expand import WorkerSpec, expand
-from pibramble.spec.model import Cluster, Link
+from pibramble.spec.model import Auto, Cluster, GpsSection, Link
 
 _MBIT = 1_000_000
 
@@ -44,6 +44,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         subnet=section.subnet,
         nameservers=section.nameservers,
         ntp=section.ntp,
+        clock_limit_ms=section.clock_limit_ms,
         authorized_keys=section.authorized_keys,
         bridge_mac=macs.derive(identity, cluster.head.name, End.BRIDGE),
         uplink=Uplink(cluster.head.uplink, cluster.head.uplink_address, cluster.head.uplink_gateway),
@@ -65,8 +66,14 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         ),
         lab=cluster.lab,
         emulator=cluster.emulator,
+        gps=_gps(cluster.gps) if cluster.gps else None,
         source=source,
     )
+
+
+def _gps(section: GpsSection) -> GpsPlan:
+    baud = None if isinstance(section.baud, Auto) else section.baud
+    return GpsPlan(section.port, baud, section.pps, section.lag_ms, section.share_position)
 
 
 def _link(worker: WorkerSpec, interface: str, identity: str, head: Board) -> LinkPlan:

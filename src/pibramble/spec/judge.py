@@ -10,6 +10,7 @@ from pibramble.spec.rules import addresses, images, links, names
 from pibramble.spec.rules.view import View
 
 LEAST_DISK_MB = 16
+LEAST_CLOCK_LIMIT_MS = 10
 TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
 SMALLEST = '[[workers]]\nname = "zero1"'
@@ -28,6 +29,23 @@ def lab_disk(view: View) -> Iterator[Finding]:
     if disk_mb < LEAST_DISK_MB:
         message = f"{disk_mb} MB are too small a disk: {LEAST_DISK_MB} are the least"
         yield Finding("lab-disk", ("lab", "disk_mb"), message, "512 is the default; it takes memory only when written")
+
+
+def said_receiver(view: View) -> Iterator[Finding]:
+    """Check the GPS receiver, where a file has one."""
+    if view.cluster.gps is not None:
+        from pibramble.spec.rules import gps
+
+        yield from gps.receiver(view)
+
+
+def clock_limit(view: View) -> Iterator[Finding]:
+    """Check that the limit is none that every command would hit: what is measured over ssh is that coarse."""
+    limit_ms = view.cluster.cluster.clock_limit_ms
+    if limit_ms < LEAST_CLOCK_LIMIT_MS:
+        message = f"{limit_ms} ms are too small a limit for clocks: {LEAST_CLOCK_LIMIT_MS} are the least"
+        cure = "they are compared over ssh; `chronyc tracking` on a node knows it better"
+        yield Finding("clock-limit", ("cluster", "clock_limit_ms"), message, cure)
 
 
 def said_parts(view: View) -> Iterator[Finding]:
@@ -76,6 +94,8 @@ RULES = (
     links.serial_ports,
     links.speeds,
     links.without_effect,
+    said_receiver,
+    clock_limit,
     said_parts,
     images.names,
     images.without_effect,

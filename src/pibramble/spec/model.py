@@ -23,6 +23,12 @@ class Link(StrEnum):
     ETHERNET = "ethernet"  # a second Ethernet port of the head, with a switch or a cable
 
 
+class Auto(StrEnum):
+    """A choice that is left to whoever knows when the time has come."""
+
+    AUTO = "auto"
+
+
 class Kind(StrEnum):
     """What a text stands for; the JSON Schema and the reference page tell people and editors."""
 
@@ -36,6 +42,8 @@ class Kind(StrEnum):
     DEVICE = "device"
     MAC = "MAC address"
     BAUD = "baud"
+    RECEIVER_BAUD = 'baud or "auto"'
+    MILLISECONDS = "ms"
     MEGABYTES = "MB"
     PART = "part"
     IMAGE = "image file"
@@ -62,6 +70,9 @@ class ClusterSection:
     nameservers: tuple[IPv4Address, ...] = _field("DNS servers that the nodes ask.", default=(IPv4Address("9.9.9.9"),))
     ntp: tuple[str, ...] = _field(
         "Time servers that the head asks; the workers ask the head.", default=("pool.ntp.org",)
+    )
+    clock_limit_ms: int = _field(
+        "How far the nodes' clocks may be apart before `run` and `status` warn.", kind=Kind.MILLISECONDS, default=1000
     )
     authorized_keys: tuple[str, ...] = _field(
         "Public keys that may log in to the head besides the cluster's own.", default=()
@@ -125,6 +136,36 @@ class NodeOverride:
     head_port: str | None = _field("The head's end of its wire.", kind=Kind.PORT, default=None)
     worker_port: str | None = _field("Its serial device.", kind=Kind.DEVICE, default=None)
     baud: int | None = _field("The speed of its serial link.", kind=Kind.BAUD, default=None)
+
+
+@attrs.frozen(kw_only=True)
+class GpsSection:
+    """`[gps]`: a GPS receiver on the head, which gives the cluster its time."""
+
+    port: str = _field(
+        "The serial device that it is on; of a USB receiver best the name that is always the same, "
+        "`/dev/serial/by-id/...`.",
+        kind=Kind.DEVICE,
+    )
+    baud: int | Auto = _field(
+        "Its speed. `auto`: gpsd tries one after the other, which may take half a minute at every start.",
+        kind=Kind.RECEIVER_BAUD,
+        default=Auto.AUTO,
+    )
+    pps: str | None = _field(
+        "The device of its pulse per second, as `/dev/pps0`. Default: its sentences alone tell the time.",
+        kind=Kind.DEVICE,
+        default=None,
+    )
+    lag_ms: int | None = _field(
+        "How late its sentences come after the second that they tell, where you have measured it against another "
+        "clock. Default: nobody knows, so the time may be half a second off.",
+        kind=Kind.MILLISECONDS,
+        default=None,
+    )
+    share_position: bool = _field(
+        "All nodes may ask the head's gpsd where they are; otherwise only programs on the head may.", default=False
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -228,6 +269,7 @@ class Cluster:
     nodes: dict[str, NodeOverride] = _field("Overrides for single nodes, by name.", factory=dict)
     cards: CardsSection = _field("The cards of the boards.", factory=CardsSection)
     mpi: MpiSection = _field("The MPICH on the cards.", factory=MpiSection)
+    gps: GpsSection | None = _field("The GPS receiver on the head.", default=None)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
     emulator: EmulatorSection = _field("The emulator.", factory=EmulatorSection)
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())

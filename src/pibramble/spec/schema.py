@@ -17,6 +17,7 @@ from pibramble.serialise import plain
 from pibramble.spec.additions import keys_of_part
 from pibramble.spec.judge import LEAST_DISK_MB
 from pibramble.spec.model import Cluster, Kind
+from pibramble.spec.rules.gps import RECEIVER_RATES
 from pibramble.spec.rules.links import NAMED_RATES, SLOWEST_BAUD
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -36,6 +37,8 @@ _KINDS: Mapping[Kind, Mapping[str, Any]] = {
     Kind.DEVICE: {"pattern": "^/dev/"},
     Kind.MAC: {"pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"},
     Kind.BAUD: {"minimum": SLOWEST_BAUD, "maximum": NAMED_RATES[-1]},
+    Kind.RECEIVER_BAUD: {"enum": ["auto", *RECEIVER_RATES]},
+    Kind.MILLISECONDS: {"minimum": 0},
     Kind.MEGABYTES: {"minimum": LEAST_DISK_MB},
     Kind.IMAGE: {"pattern": r".\.img(\.(xz|gz|zst))?$"},
 }
@@ -81,7 +84,8 @@ def _property(field: attrs.Attribute[Any]) -> dict[str, Any]:
 
 def _type(cls: Any) -> dict[str, Any]:  # noqa: ANN401, PLR0911 (a type annotation of any form, one answer for each)
     if get_origin(cls) in {Union, types.UnionType}:  # TOML has no null: an optional key is one that may be left out
-        return _type(next(part for part in get_args(cls) if part is not type(None)))
+        choices = [part for part in get_args(cls) if part is not type(None)]
+        return _type(choices[0]) if len(choices) == 1 else {}  # the kind says more than the types do
     if get_origin(cls) is tuple:
         return {"type": "array", "items": _type(get_args(cls)[0])}
     if get_origin(cls) is dict:

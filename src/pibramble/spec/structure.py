@@ -19,11 +19,13 @@ from pibramble.catalog.model import Additions
 from pibramble.spec.findings import Finding, did_you_mean, listed, nearest
 from pibramble.spec.locate import Path
 from pibramble.spec.model import (
+    Auto,
     BridgeSection,
     CardsSection,
     Cluster,
     ClusterSection,
     EmulatorSection,
+    GpsSection,
     HeadSection,
     HubSection,
     LabSection,
@@ -41,6 +43,7 @@ SECTIONS: Mapping[str, type] = {
     "nodes": NodeOverride,
     "cards": CardsSection,
     "mpi": MpiSection,
+    "gps": GpsSection,
     "lab": LabSection,
     "emulator": EmulatorSection,
     "hubs": HubSection,
@@ -69,7 +72,11 @@ _TABLES: tuple[type, ...] = (Cluster, *SECTIONS.values())
 _TYPES = {cls: _types(cls) for cls in _TABLES}
 _NEEDED = {cls: tuple(field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING) for cls in _TABLES}
 
-NAME_CURE = 'name = "zero1", or for several at once name = "zero[1-4]"'
+# Of the keys that have no default.
+_CURES: Mapping[str, str] = {
+    "name": 'name = "zero1", or for several at once name = "zero[1-4]"',
+    "port": 'port = "/dev/ttyAMA0", or a name from /dev/serial/by-id',
+}
 
 _FITS = ("", "")
 _UNFIT = object()  # stands for a value that does not fit
@@ -106,7 +113,7 @@ def _table(value: object, cls: type[_Table], path: Path, findings: list[Finding]
                 fitting[key] = fitted
         meant = {nearest(key, types) for key in unknown}  # a misspelt name is not missing as well
         missing = [key for key in _NEEDED[cls] if key not in value and key not in meant]
-        findings += [Finding("missing-key", path, f"the key `{key}` is missing", NAME_CURE) for key in missing]
+        findings += [Finding("missing-key", path, f"the key `{key}` is missing", _CURES[key]) for key in missing]
     else:
         findings.append(_unfit(path, f"a table is expected here, not {kind_of(value)}", _table_cure(cls, value)))
     made_up = dict.fromkeys(_NEEDED[cls], "-".join(["unnamed", *map(str, path[1:])]))
@@ -116,7 +123,7 @@ def _table(value: object, cls: type[_Table], path: Path, findings: list[Finding]
 def _fit(value: Any, expected: Any, path: Path, findings: list[Finding]) -> Any:  # noqa: ANN401 (TOML's types, and ours)
     """Return the value as the type that is expected, or _UNFIT and the reason among the findings."""
     if get_origin(expected) in {Union, UnionType}:  # TOML has no null: an optional key is one that may be left out
-        expected = next(part for part in get_args(expected) if part is not NoneType)
+        expected = _meant(value, [part for part in get_args(expected) if part is not NoneType])
     if expected is Additions:
         from pibramble.spec.additions import Fitter  # only for a file that has some
 
@@ -127,11 +134,19 @@ def _fit(value: Any, expected: Any, path: Path, findings: list[Finding]) -> Any:
         return _named_tables(value, get_args(expected)[1], path, findings)
     if attrs.has(expected):
         return _table(value, expected, path, findings)
-    message, cure = _LEAVES[StrEnum if issubclass(expected, StrEnum) else expected](value, expected)
+    kind = StrEnum if issubclass(expected, StrEnum) and expected not in _LEAVES else expected
+    message, cure = _LEAVES[kind](value, expected)
     if not message:
         return value if type(value) is expected else expected(value)
     findings.append(_unfit(path, message, cure))
     return _UNFIT
+
+
+def _meant(value: object, choices: Sequence[Any]) -> Any:  # noqa: ANN401 (a type of any form)
+    """Return which of several types a value is to fit: a word stands for the one that has words."""
+    if isinstance(value, str) and not value.strip().isdigit():  # "9600" is a number in quotes
+        return next((cls for cls in choices if isinstance(cls, type) and issubclass(cls, StrEnum)), choices[0])
+    return choices[0]
 
 
 def _list(value: object, element: Any, path: Path, findings: list[Finding]) -> Any:  # noqa: ANN401 (of any type)
@@ -231,11 +246,18 @@ def _choice(value: object, cls: type) -> tuple[str, str]:
     return _FITS
 
 
+def _number_or_auto(value: object, _cls: type) -> tuple[str, str]:
+    if value == Auto.AUTO:
+        return _FITS
+    return f'a whole number or "auto" is expected here, not {kind_of(value)}', "write digits, without quotes"
+
+
 _LEAVES: Mapping[type, Callable[[object, type], tuple[str, str]]] = {
     **dict.fromkeys((str, int, bool), _plain),
     **dict.fromkeys(_EXAMPLES, _address),
     float: _number,
     StrEnum: _choice,
+    Auto: _number_or_auto,
 }
 
 

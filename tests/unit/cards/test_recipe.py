@@ -10,7 +10,7 @@ from pibramble.catalog.model import Architecture
 from pibramble.errors import UsageError
 from pibramble.plan.model import Plan
 from pibramble.plan.resolve import resolve
-from pibramble.spec.model import Cluster, HeadSection, WorkerGroup
+from pibramble.spec.model import Cluster, GpsSection, HeadSection, WorkerGroup
 
 
 def plan(head: str, *workers: str) -> Plan:
@@ -80,3 +80,13 @@ def test_what_debian_lacks_for_a_board_is_said() -> None:
     made = plan("pi-5", "pi-zero-2w")
     assert "RP1" in recipe.remarks(made.head)[0]
     assert recipe.remarks(made.workers[0]) == ()
+
+
+def test_only_a_head_with_a_receiver_has_gpsd() -> None:
+    cluster = Cluster(head=HeadSection(board="pi-1b"), workers=(WorkerGroup(name="zero1"),))
+    without = resolve(cluster)
+    made = resolve(attrs.evolve(cluster, gps=GpsSection(port="/dev/ttyAMA0")))
+    assert "gpsd" in recipe.recipe_for(made, made.head).packages
+    assert recipe.recipe_for(made, made.head).key.startswith("trixie-armel-head-gps-")
+    assert recipe.recipe_for(made, made.workers[0]) == recipe.recipe_for(without, without.workers[0])
+    assert "gpsd" not in recipe.recipe_for(without, without.head).packages

@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+# Last what `make setup-dev` only unpacks: chronyd and gpsd.
+_UNPACKED = Path(__file__).parents[3] / ".cache/gps/bin"
+_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:{_UNPACKED}"
 
 
 def program(name: str) -> str:

@@ -70,6 +70,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "head": sections["head"],
         "cards": sections["cards"],
         "mpi": sections["mpi"],
+        "gps": sections["gps"],
         "lab": sections["lab"],
         "emulator": sections["emulator"],
         "workers": sections["workers"]["items"],

@@ -96,12 +96,18 @@ def _with_bases(context: Context, source: Source | None, images: Mapping[str, Us
 
 def _images(context: Context, nodes: Sequence[NodePlan]) -> dict[str, UserImage]:
     """Return the images that these nodes' cards are made from, by node; each file is read once."""
-    from pibramble.cards import imagebase
+    import attrs
+
+    from pibramble.cards import imagebase, recipe
 
     folder = context.cluster_file.path.parent
     named = {node.name: folder / Path(node.image).expanduser() for node in nodes if node.image}
     read = {path: imagebase.read(path, context.progress) for path in dict.fromkeys(named.values())}
-    return {node: read[path] for node, path in named.items()}
+    receivers = {node.name for node in nodes if recipe.has_receiver(context.plan, node)}
+    return {
+        node: attrs.evolve(read[path], more=("gps",)) if node in receivers else read[path]
+        for node, path in named.items()
+    }
 
 
 def _remarks(built: Sequence[Built], nodes: Sequence[NodePlan], bases: Mapping[str, Base]) -> list[str]:

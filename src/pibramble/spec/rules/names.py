@@ -136,7 +136,7 @@ def time_servers(view: View) -> Iterator[Finding]:
         if not _HOST.fullmatch(server):
             message = f'"{server}" is neither a host name nor an address'
             yield Finding("ntp", ("cluster", "ntp", index), message, 'for example "pool.ntp.org"')
-    if not view.cluster.cluster.ntp:
+    if not view.cluster.cluster.ntp and view.cluster.gps is None:
         message = "without time servers the nodes do not know what time it is"
         yield Finding("ntp", ("cluster", "ntp"), message, 'for example ["pool.ntp.org"]', Severity.WARNING)
     if not view.cluster.cluster.nameservers:

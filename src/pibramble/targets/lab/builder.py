@@ -217,6 +217,7 @@ def _make_root(order: Order, node: NodeOrder) -> str:
     sys_.mount("sysfs", f"{root}/sys", "sysfs", sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC)
     _make_devices(f"{root}/dev")
     for source, target, read_only in node["binds"]:
+        os.makedirs(root + target, exist_ok=True)
         sys_.mount(source, root + target, "", sys_.MS_BIND | sys_.MS_REC)
         if read_only:
             sys_.remount_read_only(root + target)

@@ -67,6 +67,17 @@ def inside_node(init: Process, *, rootless: bool) -> tuple[str, ...]:
     return ("nsenter", "--target", str(init.pid), *user, *words)
 
 
+def daemon(init: Process, pid_file: str) -> int | None:
+    """Return which of a node's processes wrote its file `run/...`, by the node's own number; None if it has ended."""
+    root = Path(f"/proc/{init.pid}/root")
+    try:
+        number = int((root / pid_file).read_text(encoding="ascii"))
+        status = (root / f"proc/{number}/stat").read_text(encoding="ascii", errors="replace")
+    except (OSError, ValueError):
+        return None
+    return None if status.rpartition(")")[2].split()[0] == "Z" else number
+
+
 def permitted(*, rootless: bool) -> bool:
     """Say whether this kernel lets us stand up a lab, by trying what a lab needs most in a throw-away one."""
     as_root = ("--user", "--map-root-user") if rootless else ()

@@ -37,9 +37,12 @@ NOT_MODELLED = (
     "Board speed: every node computes with this machine's cores, which all nodes share.",
     "The USB bus that the head's ports share, the boot, and the kernel of the boards.",
 )
+CLOCKS_NOT_SET = "Setting clocks: the nodes share this machine's; chronyd follows its sources and leaves it alone (-x)."
 ROOTLESS = "Root inside the nodes: without root here, sudo does not work there."
 _USER_UID = 1000  # of the cluster's user when root itself runs the lab
 _WAIT_FOR_OTHERS_S = 60.0
+_SSHD_PID = "run/sshd.pid"
+CHRONYD_PID = "run/chrony/chronyd.pid"
 
 
 class Lab:
@@ -72,12 +75,13 @@ class Lab:
                 self._destroy()  # every wire ended in the head: with it the whole lab is gone
                 state = None
             if state is None:
-                self._build(plan, keyring, progress, connect=connect)
+                remarks = self._build(plan, keyring, progress, connect=connect)
             else:
                 state = self._repair(plan, keyring, state, progress)
+                remarks = self._start_clocks(plan, state, progress)
                 if connect:
                     self._connect(plan, state, progress)
-        return UpReport()
+        return UpReport(remarks=remarks)
 
     def down(self, progress: Progress) -> bool:
         """End everything; return whether there was anything."""
@@ -96,7 +100,7 @@ class Lab:
             NodeState(name, init.alive(), "" if init.alive() else "its first process has died")
             for name, init in state.nodes.items()
         )
-        notes = (*NOT_MODELLED, *_without_root(state))
+        notes = (*NOT_MODELLED, *_without_root(state), *_without_setting(state))
         return TargetState(self.name, up=True, nodes=nodes, not_modelled=notes, one_machine=True)
 
     def connections(self, plan: Plan) -> LabConnections:
@@ -113,7 +117,8 @@ class Lab:
 
     # -- building ---------------------------------------------------------------------------------------------------
 
-    def _build(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool) -> None:
+    def _build(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool) -> tuple[str, ...]:
+        """Make the whole lab, or leave nothing; return what people should know of it."""
         rootless = os.getuid() != 0
         self._destroy()  # what a crashed run may have left
         try:
@@ -125,11 +130,13 @@ class Lab:
             with progress.step("Making nodes", len(plan.nodes), "nodes") as step:
                 state = self._make_nodes(plan, keyring, state, plan.nodes, step.advance)
             state.save(self._file)
+            remarks = self._start_clocks(plan, state, progress)
             if connect:
                 self._connect(plan, state, progress)
         except BaseException:
             self._destroy()
             raise
+        return remarks
 
     def _repair(self, plan: Plan, keyring: Keyring, state: LabState, progress: Progress) -> LabState:
         """Make the nodes that have died and start the sshd's that have; return what is up then."""
@@ -148,6 +155,18 @@ class Lab:
         for node in plan.nodes:
             self._restart_sshd(state.nodes[node.name], state)
         return state
+
+    def _start_clocks(self, plan: Plan, state: LabState, progress: Progress) -> tuple[str, ...]:
+        """Start what keeps the time, where there is a receiver; return what cannot be."""
+        if plan.gps is None:
+            return ()
+        from pibramble.targets.lab import clocks
+
+        if lacking := clocks.missing():
+            names = " and ".join(lacking)
+            return (f"the lab's nodes follow no receiver: there is no {names} on this machine's PATH",)
+        clocks.Clocks(plan, plan.gps, state, self._label).start(progress)
+        return ()
 
     def _make_nodes(
         self, plan: Plan, keyring: Keyring, state: LabState, nodes: Sequence[NodePlan], made: Callable[[int, str], None]
@@ -230,7 +249,7 @@ class Lab:
         from pibramble.targets.lab.builder import DROPPED_CAPABILITIES
         from pibramble.targets.lab.orders import sshd_program
 
-        if _sshd_alive(init):
+        if ground.daemon(init, _SSHD_PID) is not None:
             return
         words = ground.inside_node(init, rootless=state.rootless)
         uid = str(state.user_uid)
@@ -294,6 +313,12 @@ def _without_root(state: LabState) -> tuple[str, ...]:
     return (ROOTLESS,) if state.rootless else ()
 
 
+def _without_setting(state: LabState) -> tuple[str, ...]:
+    head = next(iter(state.nodes.values()), None)  # it was made first
+    keeps_time = head is not None and ground.daemon(head, CHRONYD_PID) is not None
+    return (CLOCKS_NOT_SET,) if keeps_time else ()
+
+
 def _system_path() -> str:
     """Return PATH with the folders of system programs, which an ordinary user's often lacks."""
     return os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
@@ -303,23 +328,12 @@ def _wait_for_sshd(inits: Sequence[Process], timeout_s: float = 15) -> None:
     """Wait until sshd listens in each node: it writes its pid file right after listen(2)."""
     deadline = time.monotonic() + timeout_s
     for init in inits:
-        while not _sshd_alive(init):
+        while ground.daemon(init, _SSHD_PID) is None:
             if time.monotonic() > deadline or not init.alive():
                 log = Path(f"/proc/{init.pid}/root/run/sshd.log")
                 said = log.read_text(errors="replace") if log.exists() else ""
                 raise PibrambleError("sshd does not start in a node", hint="\n".join(said.splitlines()[-5:]))
             time.sleep(0.003)
-
-
-def _sshd_alive(init: Process) -> bool:
-    """Say whether the sshd that wrote the node's pid file still runs; the number in it is the node's own."""
-    root = Path(f"/proc/{init.pid}/root")
-    try:
-        pid = int((root / "run/sshd.pid").read_text(encoding="ascii"))
-        status = (root / f"proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except (OSError, ValueError):
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _end(pid: int) -> None:
