@@ -1,0 +1,20 @@
+"""What must not stand in a log or a backup: passwords, and secrets in configurations.
+
+A password that is typed does not come back from the device, so it is in no log. A configuration that is shown is.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = b"<removed>"
+
+# A line that may hold a secret is kept back until it is whole, so that it can be masked; all others are logged at once.
+MAY_HOLD_A_SECRET = re.compile(rb"password|secret|community|key|passphrase", re.IGNORECASE)
+
+_SECRETS = re.compile(rb"\b(password|secret)( \d)? (\S+)", re.IGNORECASE)
+
+
+def mask(text: bytes) -> bytes:
+    """Return whole lines of a log or a configuration with their secrets taken out."""
+    return _SECRETS.sub(rb"\1\2 " + MASK, text)
