@@ -154,6 +154,12 @@ class Line:
         for tap in self._taps:
             tap.end()
 
+    def abandon(self) -> None:
+        """Forget a device that could not be opened."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._log.close()
+
     def _open(self) -> None:
         self._timer = None
         try:

@@ -9,10 +9,13 @@ import re
 
 MASK = b"<removed>"
 
-# A line that may hold a secret is kept back until it is whole, so that it can be masked; all others are logged at once.
-MAY_HOLD_A_SECRET = re.compile(rb"password|secret|community|key|passphrase", re.IGNORECASE)
-
+_HINT = re.compile(rb"password|secret|community|key|passphrase", re.IGNORECASE)
 _SECRETS = re.compile(rb"\b(password|secret)( \d)? (\S+)", re.IGNORECASE)
+
+
+def may_hold_a_secret(line: bytes) -> bool:
+    """Tell whether a line, or the beginning of one, must be kept back until it is whole, to be masked then."""
+    return _HINT.search(line) is not None
 
 
 def mask(text: bytes) -> bytes:

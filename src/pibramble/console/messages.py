@@ -272,6 +272,7 @@ class Refused:
 
     message: str
     hint: str = ""
+    what: str = ""  # the type of the request, or "data"
 
 
 Event = StateChanged | WriterChanged | ViewersChanged | SettingsChanged | Ask | Notice

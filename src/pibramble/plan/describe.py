@@ -84,6 +84,10 @@ def _facts(plan: Plan, links: Sequence[LinkPlan]) -> list[tuple[str, str]]:
         ("names", "asked of " + ", ".join(map(str, plan.nameservers)) if plan.nameservers else "of the cluster only"),
         ("time", "asked of " + ", ".join(plan.ntp) if plan.ntp else "the head's own"),
     ]
+    facts += [
+        (f"console {console.name}", f"{console.port}, {console.profile}" + (f" at {console.settings}" * bool(console.settings)))
+        for console in plan.consoles
+    ]
     if any(not link.bridged for link in links):
         facts.insert(3, ("routed", "serial workers have a /32 route and proxy ARP at the head"))
     return facts

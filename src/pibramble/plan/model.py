@@ -64,6 +64,16 @@ class Uplink:
 
 
 @attrs.frozen
+class ConsolePlan:
+    """A serial line of the head that is no node's: a switch, a router."""
+
+    name: str
+    port: str  # its serial device
+    profile: str
+    settings: str  # speed and framing; empty: the profile's
+
+
+@attrs.frozen
 class Plan:
     """The whole cluster, resolved. Nodes keep the order of the cluster file, the head first."""
 
@@ -80,6 +90,7 @@ class Plan:
     workers: tuple[NodePlan, ...]
     lab: LabSection
     emulator: EmulatorSection
+    consoles: tuple[ConsolePlan, ...] = ()
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 

@@ -9,7 +9,7 @@ from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
 from pibramble.plan import addresses, interfaces, macs
 from pibramble.plan.macs import End
-from pibramble.plan.model import BRIDGE, WORKER_INTERFACE, LinkPlan, NodePlan, Plan, Role, Uplink
+from pibramble.plan.model import BRIDGE, WORKER_INTERFACE, ConsolePlan, LinkPlan, NodePlan, Plan, Role, Uplink
 from pibramble.spec.expand import WorkerSpec, expand
 from pibramble.spec.model import Cluster, Link
 
@@ -65,6 +65,9 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         ),
         lab=cluster.lab,
         emulator=cluster.emulator,
+        consoles=tuple(
+            ConsolePlan(section.name, section.port, section.profile, section.settings) for section in cluster.consoles
+        ),
         source=source,
     )
 

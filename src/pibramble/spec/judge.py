@@ -30,6 +30,16 @@ def lab_disk(view: View) -> Iterator[Finding]:
         yield Finding("lab-disk", ("lab", "disk_mb"), message, "512 is the default; it takes memory only when written")
 
 
+def said_consoles(view: View) -> Iterator[Finding]:
+    """Check the serial lines of the console, where a file has some."""
+    if view.cluster.consoles:
+        from pibramble.spec.rules import consoles
+
+        yield from consoles.names(view)
+        yield from consoles.ports(view)
+        yield from consoles.profiles(view)
+
+
 def said_parts(view: View) -> Iterator[Finding]:
     """Check hubs, supplies, bridges and parts, where a file has them: most have none, and the rules cost an import."""
     cluster = view.cluster
@@ -77,6 +87,7 @@ RULES = (
     links.speeds,
     links.without_effect,
     said_parts,
+    said_consoles,
     images.names,
     images.without_effect,
     images.no_mpich_of_their_own,

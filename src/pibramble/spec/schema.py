@@ -36,6 +36,7 @@ _KINDS: Mapping[Kind, Mapping[str, Any]] = {
     Kind.DEVICE: {"pattern": "^/dev/"},
     Kind.MAC: {"pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"},
     Kind.BAUD: {"minimum": SLOWEST_BAUD, "maximum": NAMED_RATES[-1]},
+    Kind.SETTINGS: {"pattern": r"^(\d{2,8}([ ,/][5-8][NEO][12])?([ ,](none|rtscts|xonxoff))?)?$"},
     Kind.MEGABYTES: {"minimum": LEAST_DISK_MB},
     Kind.IMAGE: {"pattern": r".\.img(\.(xz|gz|zst))?$"},
 }

@@ -23,6 +23,7 @@ from pibramble.spec.model import (
     CardsSection,
     Cluster,
     ClusterSection,
+    ConsoleSection,
     EmulatorSection,
     HeadSection,
     HubSection,
@@ -46,9 +47,10 @@ SECTIONS: Mapping[str, type] = {
     "hubs": HubSection,
     "supplies": SupplySection,
     "bridges": BridgeSection,
+    "consoles": ConsoleSection,
     "parts": PartsSection,
 }
-LISTS = ("workers", "hubs", "supplies", "bridges")  # written with double brackets
+LISTS = ("workers", "hubs", "supplies", "bridges", "consoles")  # written with double brackets
 
 _EXAMPLES: Mapping[type, tuple[str, str]] = {
     IPv4Address: ("an IPv4 address", "192.168.7.2"),
@@ -69,7 +71,11 @@ _TABLES: tuple[type, ...] = (Cluster, *SECTIONS.values())
 _TYPES = {cls: _types(cls) for cls in _TABLES}
 _NEEDED = {cls: tuple(field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING) for cls in _TABLES}
 
-NAME_CURE = 'name = "zero1", or for several at once name = "zero[1-4]"'
+# Of the keys that have no default.
+_CURES: Mapping[str, str] = {
+    "name": 'name = "zero1", or for several at once name = "zero[1-4]"',
+    "port": 'port = "/dev/ttyAMA0", or a name from /dev/serial/by-id',
+}
 
 _FITS = ("", "")
 _UNFIT = object()  # stands for a value that does not fit
@@ -106,7 +112,7 @@ def _table(value: object, cls: type[_Table], path: Path, findings: list[Finding]
                 fitting[key] = fitted
         meant = {nearest(key, types) for key in unknown}  # a misspelt name is not missing as well
         missing = [key for key in _NEEDED[cls] if key not in value and key not in meant]
-        findings += [Finding("missing-key", path, f"the key `{key}` is missing", NAME_CURE) for key in missing]
+        findings += [Finding("missing-key", path, f"the key `{key}` is missing", _CURES[key]) for key in missing]
     else:
         findings.append(_unfit(path, f"a table is expected here, not {kind_of(value)}", _table_cure(cls, value)))
     made_up = dict.fromkeys(_NEEDED[cls], "-".join(["unnamed", *map(str, path[1:])]))

@@ -148,7 +148,7 @@ def serial_ports(view: View) -> Iterator[Finding]:
             ("head_port", worker.head_port, view.head_board),
             ("worker_port", worker.worker_port, worker.of.board),
         ):
-            if port is not None and (found := _device(port, board, worker.value_path(key), key)):
+            if port is not None and (found := device(port, board, worker.value_path(key), key)):
                 yield from once(found)
         if not worker.head_port:
             continue
@@ -160,7 +160,8 @@ def serial_ports(view: View) -> Iterator[Finding]:
     yield from _shared_pins(view, lines)
 
 
-def _device(port: str, board: Board | None, path: Path, key: str) -> Finding | None:
+def device(port: str, board: Board | None, path: Path, key: str) -> Finding | None:
+    """Check that `port` is a serial device, and one that the board brings out if it is one of a board's own."""
     if not re.fullmatch(r"/dev/[\w./:-]+", port, re.ASCII) or ".." in port:
         cure = f'as "/dev/{port}"' if re.fullmatch(r"tty\w+", port) else 'as "/dev/ttyAMA0" or "/dev/ttyUSB0"'
         return Finding(key.replace("_", "-"), path, f'"{port}" is no serial device', cure)
