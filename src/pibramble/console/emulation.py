@@ -44,8 +44,14 @@ class _Stream(pyte.Stream):
 
     csi = {  # noqa: RUF012 (as it is in pyte)
         **pyte.Stream.csi,
-        **{"S": "scroll_up", "T": "scroll_down", "b": "repeat", "Z": "back_tab", "I": "tabs", "`": "cursor_to_column"},
-        **{"s": "save_cursor", "u": "restore_cursor"},
+        "S": "scroll_up",
+        "T": "scroll_down",
+        "b": "repeat",
+        "Z": "back_tab",
+        "I": "tabs",
+        "`": "cursor_to_column",
+        "s": "save_cursor",
+        "u": "restore_cursor",
     }
 
 
