@@ -35,13 +35,13 @@ def test_a_shell_vi_and_htop_work_and_a_second_viewer_sees_the_same_screen(
         until(lambda: bob.look() == ada.look(), f"bob sees\n{bob.look()}\nada sees\n{ada.look()}")
         assert (tmp_path / "text").read_text().endswith("third line\n")
         ada.types(":q\r")
-        ada.sees("$ ")
+        ada.sees("\n$")
         ada.types("htop\r")
         ada.sees("F10")
         carl = person("sw1", "--read-only")
         carl.sees("F10Quit")
         ada.types("q")
-        ada.sees("$ ")
+        ada.sees("\n$")
 
 
 def test_control_is_taken_over_in_the_open(wire: Wire, person: Sit) -> None:
