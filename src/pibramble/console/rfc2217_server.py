@@ -136,6 +136,9 @@ class Peer(asyncio.Protocol):
                 if isinstance(event, Negotiation):  # at once: what follows is to be read by it
                     self._negotiate(event)
                     continue
+                if isinstance(event, Subnegotiation) and event.option == Option.COM_PORT and not self._is_program:
+                    # pyserial never says WILL when our DO comes before it has begun; it means it all the same.
+                    self._negotiate(Negotiation(Code.WILL, Option.COM_PORT))
                 self._queue.append(event)
                 self._queued_bytes += len(event) if isinstance(event, bytes) else 1
         except TelnetError as error:
