@@ -15,6 +15,7 @@ from pibramble.console.device import Device, DeviceError, open_device
 from pibramble.console.history import History
 from pibramble.console.log import Log
 from pibramble.console.messages import (
+    ErrorCounts,
     Event,
     Notice,
     PortStatus,
@@ -118,6 +119,22 @@ class Line:
     def descriptor(self) -> int | None:
         """Return the open device's descriptor, for what only a tty has (`modem`); None while there is none."""
         return self._device.fileno() if self._device is not None else None
+
+    @property
+    def error_counts(self) -> ErrorCounts:
+        """Return what the device's driver has counted."""
+        from pibramble.console import modem
+
+        counts = modem.counts(self._device.fileno()) if self._device is not None else None
+        if counts is None:
+            return ErrorCounts(known=False)
+        return ErrorCounts(
+            known=True,
+            framing_errors=counts.framing_errors,
+            parity_errors=counts.parity_errors,
+            overruns=counts.overruns + counts.buffer_overruns,
+            breaks=counts.breaks,
+        )
 
     @property
     def status(self) -> PortStatus:
