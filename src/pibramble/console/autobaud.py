@@ -84,7 +84,9 @@ def judge(sample: Sample, prompts: Sequence[str]) -> Verdict:
     errors = (sample.framing_errors or 0) / count
 
     clean = share >= _PRINTABLE and errors <= _ERRORS and different >= _DIFFERENT and longest <= _LONGEST_LINE
-    accepted = (clean and count >= ENOUGH_BYTES) or (prompt is not None and share >= _PROMPT_PRINTABLE and errors <= _ERRORS)
+    accepted = (clean and count >= ENOUGH_BYTES) or (
+        prompt is not None and share >= _PROMPT_PRINTABLE and errors <= _ERRORS
+    )
 
     seen = [f"{count} byte{'s' if count > 1 else ''}", f"{share:.0%} printable"]
     if len(lines) > 1:

@@ -26,7 +26,7 @@ def nuls(seconds: float) -> int:
 
 def looks_like_a_break(settings: Settings) -> bool:
     """Tell whether a line of these settings takes a NUL at the low speed for a break: low for a whole character."""
-    return _LOW_BITS / LOW_BAUD > settings.character_seconds
+    return settings.character_seconds < _LOW_BITS / LOW_BAUD
 
 
 async def send_nuls(line: Tunable, settings: Settings, seconds: float) -> None:

@@ -121,6 +121,8 @@ class Session:
             case StateChanged(state=State.ABSENT | State.FAILED | State.BUSY):
                 self._ear.fail(NotUpError(f"{self._port} is {event.state}", hint=event.reason))
             case Missed():
-                self._ear.fail(PibrambleError(f"{event.bytes:,} bytes of {self._port} were missed: this machine is too slow"))
+                self._ear.fail(
+                    PibrambleError(f"{event.bytes:,} bytes of {self._port} were missed: this machine is too slow")
+                )
             case Refused(what="data"):
                 self._ear.fail(PibrambleError(event.message, hint=event.hint))

@@ -210,7 +210,9 @@ def test_a_plain_telnet_gets_text_as_telnet_wants_it(stage: Stage) -> None:
 def test_a_break_of_telnet_is_one_of_the_profiles_length(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     moments: list[float] = []
     device = stage.line._device  # noqa: SLF001
-    monkeypatch.setattr(device, "hold_low", lambda *, low: moments.append(time.monotonic() * (-1 if low else 1)), raising=False)
+    monkeypatch.setattr(
+        device, "hold_low", lambda *, low: moments.append(time.monotonic() * (-1 if low else 1)), raising=False
+    )
     stage.telnet().sendall(bytes((255, 243)))
     wait_until(lambda: len(moments) == 2)
     assert 0.29 <= sum(moments) <= 0.5

@@ -36,8 +36,8 @@ def read_at(data: bytes, sent: Settings, read: Settings) -> Read:
 
     out, errors, breaks, at = bytearray(), 0, 0, 0.0
     while at < len(levels) - 1:
-        if level(at) or not (at == 0 or level(at - min(0.5, width / 2)) or at == int(at)):
-            at = float(int(at) + 1)
+        if level(at):
+            at = _next_fall(levels, at)
             continue
         middles = [at + (0.5 + bit) * width for bit in range(1 + read.data_bits + (read.parity is not Parity.NONE) + 1)]
         if level(middles[0]):  # a spike, no start bit
