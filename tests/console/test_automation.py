@@ -1,4 +1,4 @@
-"""Lines and files go to a switch's console from a script: the answer alone on standard output, the rest by exit code."""
+"""Lines and files go to a switch's console from a script: the answer alone is printed, the exit code says the rest."""
 
 from __future__ import annotations
 

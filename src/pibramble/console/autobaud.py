@@ -114,7 +114,7 @@ def _seven_bits(sample: Sample) -> Settings:
     settings = sample.settings
     if settings.data_bits != 8 or settings.parity is not Parity.NONE or len(sample.data) < ENOUGH_BYTES:  # noqa: PLR2004
         return settings
-    ones = {bin(byte).count("1") % 2 for byte in sample.data}
+    ones = {byte.bit_count() % 2 for byte in sample.data}
     if len(ones) != 1 or all(byte < 0x80 for byte in sample.data):  # noqa: PLR2004
         return settings
     return attrs.evolve(settings, data_bits=7, parity=Parity.ODD if ones == {1} else Parity.EVEN)
@@ -167,7 +167,7 @@ async def find(
             await line.change(now)
 
 
-async def _try(
+async def _try(  # noqa: PLR0913 (one try's knobs)
     line: Tunable, talk: Conversation, settings: Settings, prompts: Sequence[str], seconds: float, *, press: bool
 ) -> Verdict:
     """Read at one speed until what has come is enough, or the time is over."""

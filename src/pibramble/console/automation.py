@@ -11,7 +11,7 @@ _LONGEST_NOISE_SECONDS = 2.0
 
 
 async def ask(talk: Conversation, text: str, prompts: Sequence[str], timeout_seconds: float) -> str:
-    """Send a line and return the answer, when a prompt (regular expressions) has come after it. Raises TimedOutError."""
+    """Send a line; return the answer when one of the prompts (regular expressions) has come. Raises TimedOutError."""
     await talk.hush(_QUIET_SECONDS, _LONGEST_NOISE_SECONDS)
     await talk.send(f"{text}\n")
     heard = await talk.wait_for_prompt(prompts, timeout_seconds)

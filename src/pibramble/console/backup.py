@@ -1,7 +1,7 @@
 """Fetches a device's configuration over its console: netmiko logs in and asks, the bytes go over the broker's line.
 
-netmiko speaks SSH, telnet and serial devices; here it is given a channel of ours instead, so no other port is opened and
-whoever watches the line sees what happens. It works with blocking calls, so it runs in a thread.
+netmiko speaks SSH, telnet and serial devices; here it is given a channel of ours instead, so no other port is opened,
+and whoever watches the line sees what happens. It works with blocking calls, so it runs in a thread.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def how(device_type: str, command: str | None) -> How:
 def check() -> None:
     """Say before anything is done that a backup cannot be made here. Raises MissingError."""
     if importlib.util.find_spec("netmiko") is None:
-        hint = "pip install 'pibramble[backup]', in a checkout scripts/setup backup; on a card apt-get install python3-netmiko"
+        hint = "pip install 'pibramble[backup]', in a checkout scripts/setup backup; on a card: python3-netmiko"
         raise MissingError("backups are made by netmiko, which is not installed", hint=hint)
 
 
@@ -72,7 +72,7 @@ def tidy(text: str, volatile: Sequence[str], *, mask_secrets: bool) -> str:
     return mask(whole.encode()).decode() if mask_secrets else whole
 
 
-async def fetch(
+async def fetch(  # noqa: PLR0913 (one login's knobs)
     wire: Wire, device_type: str, credentials: Credentials, command: str, *, enter: Enter, timeout_seconds: float
 ) -> str:
     """Log in, switch the pager off, ask, log out; return what the device answered.

@@ -30,7 +30,10 @@ def looks_like_a_break(settings: Settings) -> bool:
 
 
 async def send_nuls(line: Tunable, settings: Settings, seconds: float) -> None:
-    """Send NULs for so long, and go back to the line's settings. Raises UsageError for a line that is as slow itself."""
+    """Send NULs for so long, and go back to the line's settings. Raises UsageError for a line as slow as they are.
+
+    What the device prints meanwhile is lost: it comes at a speed that nobody listens at.
+    """
     if not looks_like_a_break(settings):
         raise UsageError(f"a line at {settings} takes no NUL at {LOW_BAUD} baud for a break")
     count = nuls(seconds)

@@ -180,7 +180,7 @@ def as_shown(data: bytes) -> str:
 
 
 def _typed_over(line: str) -> str:
-    """Play a line as a printer's head would: \\b goes back one place, \\r to the beginning."""
+    """Play a line as a printer's head would: a backspace goes back one place, a return to the beginning."""
     shown: list[str] = []
     at = 0
     for character in line:

@@ -71,7 +71,7 @@ def from_netrc(machine: str, path: Path | None = None) -> Credentials | None:
 
 
 def choose(machine: str, file: Path | None, ask: Callable[[str, bool], str] | None) -> Credentials:
-    """Return the credentials for a machine; `ask` asks the person, hidden or not, and is None where nobody can be asked.
+    """Return the credentials for a machine; `ask` asks the person, hidden or not: None where nobody is there.
 
     Raises CredentialsError, MissingError.
     """

@@ -412,7 +412,7 @@ class Peer(asyncio.Protocol):
             self._raw(self._encoder.encode(f"\r\n[pibramble: {text}]\r\n".encode()))
 
     def _refuse(self, why: str) -> None:
-        """A person is told once, until the control is free; a program is hung up on."""
+        """Tell a person once, until the control is free; hang up on a program."""
         if self._is_program:
             self._hang_up(why)
         elif not self._told_that_busy:

@@ -1,4 +1,4 @@
-"""Tests a serial adapter whose TX and RX are joined: does every speed carry bytes, does a break arrive, what is counted?
+"""Tests a serial adapter whose TX and RX are joined: which speeds carry bytes, and whether a break arrives.
 
 Joined means a wire between pins 2 and 3 of a DB9, or between TX and RX of a 3.3 V adapter. A break that leaves comes in
 again: as a count of the driver, or as a NUL.

@@ -32,9 +32,9 @@ class Stage:
         bench.do(self.listener.start())
         self.clients: list[Serial | socket.socket] = []
 
-    def serial(self, baud: int = 9600, **options: object) -> Serial:
+    def serial(self, baud: int = 9600, stopbits: float = 1) -> Serial:
         """Connect as pyserial does."""
-        client = Serial(f"rfc2217://127.0.0.1:{self.listener.tcp_port}", baudrate=baud, timeout=2, **options)
+        client = Serial(f"rfc2217://127.0.0.1:{self.listener.tcp_port}", baudrate=baud, stopbits=stopbits, timeout=2)
         self.clients.append(client)
         return client
 

@@ -1,4 +1,4 @@
-"""What a UART reads when it listens at another speed than the other one sends: the wire's levels, sampled as a UART does."""
+"""What a UART reads when the other one sends at another speed: the wire's levels, sampled as a UART does."""
 
 from __future__ import annotations
 

@@ -10,9 +10,7 @@ CONSOLE_VERBS = {
     "attach": Verb("console.attach", "Sit down at a port or device; `console NAME` is short for it.", "Use"),
     "list": Verb("console.list_", "List the ports; `console` alone is short for it.", "Use"),
     "profiles": Verb("console.profiles", "List the profiles, or show one.", "Use"),
-    "send": Verb(
-        "console.send", "Send text, print the answer; `console NAME --send` is short for it.", "Automate"
-    ),
+    "send": Verb("console.send", "Send text, print the answer; `console NAME --send` is short for it.", "Automate"),
     "backup": Verb("console.backup", "Keep a device's configuration under git.", "Automate"),
     "break": Verb("console.break_", "Hold a line low, as a break key does.", "Use"),
     "autobaud": Verb("console.autobaud", "Find a line's speed, and say on what evidence.", "Examine"),

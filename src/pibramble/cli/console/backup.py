@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--timeout", "timeout_seconds", default=300.0, show_default=True, help="Seconds for the configuration.")
 @click.pass_obj
-def command(  # noqa: PLR0913 (a command's options)
+def command(  # noqa: PLR0913, PLR0917 (a command's options)
     context: Context,
     port: str,
     profile: str | None,
@@ -57,10 +57,9 @@ def command(  # noqa: PLR0913 (a command's options)
     from pibramble.console.model import Enter
 
     backup.check()
-    name = Path(port).name
-    login = credentials.choose(name, file, _prompt if sys.stdin.isatty() else None)
+    login = credentials.choose(Path(port).name, file, _prompt if sys.stdin.isatty() else None)
 
-    async def go() -> str:
+    async def go() -> tuple[str, str]:
         async with at_line(context, port, profile, settings, take=take) as (session, attached):
             kind = profiles.load(attached.status.profile).netmiko_type
             if kind is None:
@@ -73,9 +72,9 @@ def command(  # noqa: PLR0913 (a command's options)
                 text = await backup.fetch(
                     session, kind, login, how.command, enter=Enter.of(attached.enter), timeout_seconds=timeout_seconds
                 )
-            return backup.tidy(text, how.volatile, mask_secrets=mask_secrets)
+            return attached.status.name, backup.tidy(text, how.volatile, mask_secrets=mask_secrets)
 
-    text = asyncio.run(go())
+    name, text = asyncio.run(go())
     kept = repository.keep(
         folder or bench(context).folder / "backups", f"{name}.cfg", text, f"{name}: its configuration"
     )

@@ -16,7 +16,7 @@ _LONGEST_SECONDS = 10.0
 @click.option("--seconds", type=float, help="How long. [default: the profile's, 0.3]")
 @click.option("--nuls", is_flag=True, help="Send NULs at 300 baud instead, for adapters that have no break.")
 @click.pass_obj
-def command(  # noqa: PLR0913, PLR0917 (a command's options)
+def command(  # noqa: PLR0913 (a command's options)
     context: Context,
     port: str,
     profile: str | None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="REGEX", help="What the answer ends with. [default: the profile's prompts]")
 @click.option("--timeout", "timeout_seconds", default=30.0, show_default=True, help="Seconds for each answer.")
 @click.pass_obj
-def command(  # noqa: PLR0913 (a command's options)
+def command(  # noqa: PLR0913, PLR0917 (a command's options)
     context: Context,
     port: str,
     profile: str | None,
@@ -55,10 +55,12 @@ def command(  # noqa: PLR0913 (a command's options)
         except re.error as error:
             raise UsageError(f"--until {until}: this is no regular expression: {error}") from None
 
+    data = file.read_bytes() if file is not None else b""
+
     async def go() -> None:
         async with at_line(context, port, profile, settings, take=take) as (session, attached):
             if file is not None:
-                await _send_file(context, session, attached, file)
+                await _send_file(context, session, attached, file.name, data)
             if texts:
                 await _ask(session, attached, texts, until, timeout_seconds)
 
@@ -82,11 +84,10 @@ async def _ask(
         click.echo(await automation.ask(talk, text, prompts, timeout_seconds), nl=False)
 
 
-async def _send_file(context: Context, session: Session, attached: Attached, file: Path) -> None:
+async def _send_file(context: Context, session: Session, attached: Attached, name: str, data: bytes) -> None:
     from pibramble.console import pacing, profiles
     from pibramble.console.model import Enter
 
-    data = file.read_bytes()
     how = profiles.load(attached.status.profile).pacing
-    with context.progress.step(f"{file} to {attached.status.name}", len(data), "B") as step:
+    with context.progress.step(f"{name} to {attached.status.name}", len(data), "B") as step:
         await pacing.send(data, session, how, Enter.of(attached.enter), sent=step.advance)
