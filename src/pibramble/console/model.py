@@ -181,6 +181,7 @@ class Port:
     profile: str
     settings: Settings
     source: Source
+    tcp_port: int | None = None  # of RFC 2217 on this machine's loopback
 
     @property
     def socket(self) -> str | None:

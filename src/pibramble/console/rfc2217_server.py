@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import termios
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 import attrs
@@ -54,6 +56,17 @@ _STATES = {
 }
 
 
+def listeners(lines: Sequence[Line], first_tcp_port: int | None) -> tuple[Listener, ...]:
+    """Return a listener, not yet started, for each line that has a TCP port; with a first one, for every line.
+
+    A line keeps the port of its own; the others get the first one and those after it, in their order.
+    """
+    taken = {line.port.tcp_port for line in lines}
+    free = (port for port in itertools.count(first_tcp_port or 0) if port not in taken)
+    wanted = ((line, line.port.tcp_port or (next(free) if first_tcp_port else None)) for line in lines)
+    return tuple(Listener(line, port) for line, port in wanted if port is not None)
+
+
 class Listener:
     """Listens for one line."""
 
@@ -67,6 +80,16 @@ class Listener:
         self._line, self._address, self._wanted = line, address, tcp_port
         self._server: asyncio.Server | None = None
         self._peers: set[Peer] = set()
+
+    @property
+    def name(self) -> str:
+        """Return the line's name."""
+        return self._line.port.name
+
+    @property
+    def url(self) -> str:
+        """Return where it is, as pyserial takes it."""
+        return f"rfc2217://{self._address}:{self.tcp_port}"
 
     @property
     def tcp_port(self) -> int:
