@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
 
+from pibramble.console.ear import Ear
 from pibramble.console.line import Line, Viewer
 from pibramble.console.model import Enter
 from pibramble.console.sequences import readable
-from pibramble.errors import PibrambleError, TimedOutError
+from pibramble.errors import TimedOutError
 
 SETTLE_SECONDS = 0.15  # a prompt is one when nothing follows it: 140 characters' time at 9600 baud
 LOOKED_AT_BYTES = 64 << 10  # how far back a pattern is looked for
@@ -37,47 +38,12 @@ class Wire(Protocol):
         ...
 
 
-class Ear:
-    """Keeps what comes until somebody takes it."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self._kept = bytearray()
-        self._filled = asyncio.Event()
-        self._failure: PibrambleError | None = None
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes."""
-        self._kept += data
-        self._filled.set()
-
-    def fail(self, failure: PibrambleError) -> None:
-        """Say why nothing that follows can be heard."""
-        self._failure = self._failure or failure
-        self._filled.set()
-
-    def check(self) -> None:
-        """Raise the failure, if there is one."""
-        if self._failure is not None:
-            raise self._failure
-
-    async def take(self) -> bytes:
-        """Return all that has come, at least a byte; then raise the failure. May be cancelled without losing any."""
-        while not self._kept:
-            self.check()
-            self._filled.clear()
-            await self._filled.wait()
-        data = bytes(self._kept)
-        self._kept.clear()
-        return data
-
-
 class LineWire:
-    """A line of this process; `tap` is what its `subscribe` gives."""
+    """A line of this process; `ear` is what its `subscribe` gives."""
 
-    def __init__(self, line: Line, viewer: Viewer, tap: AsyncIterator[bytes]) -> None:
+    def __init__(self, line: Line, viewer: Viewer, ear: Ear) -> None:
         """Talk as `viewer`, who has control."""
-        self._line, self._viewer, self._tap = line, viewer, tap
+        self._line, self._viewer, self._ear = line, viewer, ear
 
     async def write(self, data: bytes) -> None:
         """Send all of it."""
@@ -85,10 +51,7 @@ class LineWire:
 
     async def read(self) -> bytes:
         """Return what has come."""
-        try:
-            return await anext(self._tap)
-        except StopAsyncIteration:
-            raise PibrambleError(f"{self._line.port.name} was closed") from None
+        return await self._ear.take()
 
 
 @attrs.frozen

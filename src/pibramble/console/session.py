@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from pibramble.console.client import Client, LostError
-from pibramble.console.conversation import Ear
+from pibramble.console.ear import Ear
 from pibramble.console.messages import (
     Attached,
     CountErrors,

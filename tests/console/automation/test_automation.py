@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from pibramble.errors import Exit
-from tests.console.conftest import Place
-from tests.console.ios import At
+from tests.console.automation.conftest import Place
+from tests.console.automation.ios import At
 
 
 def test_the_answer_is_printed_without_echo_and_prompt(logged_in: Place) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pibramble.errors import Exit
-from tests.console.conftest import Place
-from tests.console.ios import At, console
+from tests.console.automation.conftest import Place
+from tests.console.automation.ios import At, console
 from tests.unit.console.benches import Device
 
 GIVEN = {"username": "ada", "password": "lovelace", "secret": "charles"}

@@ -4,7 +4,7 @@ The simulators on PyPI (fakenos, simnos) are SSH servers that begin behind the l
 one sits behind a pty, and behind a UART that has a speed: what is sent to it at another one arrives as a UART reads it,
 and a break is what looks like one on the wire. (A pty carries no break of its own: TIOCSBRK on it does nothing.)
 
-    python -m tests.console.ios LINK        makes LINK lead to its pty, until Ctrl-C
+    python -m tests.console.automation.ios LINK        makes LINK lead to its pty, until Ctrl-C
 """
 
 from __future__ import annotations

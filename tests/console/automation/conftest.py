@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.ios import At, Console, console
+from tests.console.automation.ios import At, Console, console
 
 TEMPLATE = """\
 [cluster]

@@ -15,7 +15,7 @@ import pytest
 from serial.rfc2217 import Serial
 
 from pibramble.console.rfc2217_server import Listener
-from tests.console.conftest import Place
+from tests.console.automation.conftest import Place
 from tests.unit.console.benches import Bench, wait_until
 
 

@@ -17,8 +17,8 @@ from pibramble.console.conversation import Conversation
 from pibramble.console.model import Port, Settings, Source
 from pibramble.console.session import Session
 from pibramble.errors import Exit
-from tests.console.conftest import Place
-from tests.console.ios import At, Console, console
+from tests.console.automation.conftest import Place
+from tests.console.automation.ios import At, Console, console
 from tests.unit.console.benches import Device
 
 
