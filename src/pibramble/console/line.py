@@ -6,6 +6,7 @@ Everything happens on the event loop's thread, and nothing waits for a viewer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -357,14 +358,16 @@ class Line:
             self._must_write(viewer)
             device = self._open_device()
             await self._drain(device)
+            began = time.monotonic()
             device.hold_low(low=True)
             try:
                 await asyncio.sleep(duration)
             finally:
                 with suppress(OSError):  # it may have been pulled out meanwhile
                     device.hold_low(low=False)
-        self._log.mark(f"break of {duration * 1000:.0f} ms")
-        self._tell(Notice(self.port.name, f"break, {duration * 1000:.0f} ms"))
+                held_ms = min(duration, time.monotonic() - began) * 1000  # less where it was broken off
+                self._log.mark(f"break of {held_ms:.0f} ms")
+                self._tell(Notice(self.port.name, f"break, {held_ms:.0f} ms"))
 
     async def change(self, viewer: Viewer, settings: Settings) -> None:
         """Change speed and framing. Raises NotWriterError, LineError, DeviceError."""

@@ -43,6 +43,8 @@ class Session:
         """
         attached = await self.client.attach(port, name)
         status, self._port = attached.status, port
+        if status.state is State.BUSY:
+            raise BusyError(status.reason)
         if status.state is not State.OPEN:
             raise NotUpError(f"{port} is {status.state}", hint=status.reason)
         if status.writer is not None and not take:

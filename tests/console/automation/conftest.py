@@ -43,10 +43,12 @@ class Place:
         self.environment = {**os.environ, "PIBRAMBLE_STATE": str(folder / "state"), "HOME": str(home), "NO_COLOR": "1"}
         self.environment.pop("SUDO_UID", None)
 
-    def run(self, *words: str | Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str | Path, timeout: float = 60, under: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run `pibramble console ...` to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "pibramble", "console", *map(str, words)],
+            [*under, sys.executable, "-m", "pibramble", "console", *map(str, words)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -54,6 +56,18 @@ class Place:
             text=True,
             timeout=timeout,
             check=False,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `pibramble console ...`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "pibramble", "console", *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 
 from pibramble.errors import Exit
 from tests.console.automation.conftest import Place
 from tests.console.automation.ios import At
+from tests.unit.console.benches import wait_until
 
 
 def test_the_answer_is_printed_without_echo_and_prompt(logged_in: Place) -> None:
@@ -38,14 +41,47 @@ def test_with_the_pager_off_all_of_it_comes(logged_in: Place) -> None:
     assert done.stdout.endswith("end\n")
 
 
+def waiting(place: Place, *words: str) -> subprocess.Popen[str]:
+    """Start something that waits for what never comes; return when it has sent its line."""
+    before = len(place.switch.ios.commands)
+    first = place.start("sw1", "--send", "show clock", "--until", "never", "--timeout", "60", *words)
+    wait_until(lambda: len(place.switch.ios.commands) > before, 30)
+    return first
+
+
 def test_whoever_has_control_keeps_it_unless_it_is_taken(logged_in: Place) -> None:
     with logged_in.broker():
-        slow = logged_in.run("sw1", "--send", "show clock")  # over the broker, as without one
-        assert slow.returncode == 0, slow.stderr
-        first = logged_in.run("sw1", "--send", "show clock", "--until", "never", "--timeout", "1")
-        assert first.returncode == Exit.TIMEOUT
-    done = logged_in.run("sw1", "--send", "")
-    assert done.returncode == 0
+        first = waiting(logged_in)
+        second = logged_in.run("sw1", "--send", "show version")
+        assert second.returncode == Exit.BUSY
+        assert "in the shell, a program has control of sw1" in second.stderr
+        assert "--take takes it over" in second.stderr
+        third = logged_in.run("sw1", "--send", "show version", "--take")
+        assert third.returncode == 0, third.stderr
+        assert "Cisco IOS Software" in third.stdout
+        _, said = first.communicate(timeout=10)
+        assert first.returncode == Exit.BUSY
+        assert "has taken control of sw1: it was broken off" in said
+
+
+def test_without_a_broker_the_device_itself_is_held(logged_in: Place) -> None:
+    first = waiting(logged_in)
+    second = logged_in.run("sw1", "--send", "show version")
+    assert second.returncode == Exit.BUSY
+    assert f"{logged_in.switch.path} is in use by another program" in second.stderr
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=10)
+    assert (first.returncode, said.strip()) == (Exit.INTERRUPTED, "pibramble: interrupted")
+    assert logged_in.run("sw1", "--send", "show clock").returncode == 0
+
+
+def test_a_broker_that_ends_ends_the_wait(logged_in: Place) -> None:
+    with logged_in.broker() as broker:
+        first = waiting(logged_in)
+        broker.kill()
+        _, said = first.communicate(timeout=10)
+        assert first.returncode == Exit.FAILED
+        assert "the broker has ended" in said
 
 
 def test_a_profile_without_prompts_needs_an_until(logged_in: Place) -> None:
