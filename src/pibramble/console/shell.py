@@ -11,8 +11,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from pibramble.console import profiles
+from pibramble.console import pacing, profiles
 from pibramble.console.client import Client
+from pibramble.console.ear import Ear
 from pibramble.console.menu import Command, Keys, Prompt, Typed, help_lines
 from pibramble.console.messages import (
     Ask,
@@ -25,7 +26,7 @@ from pibramble.console.messages import (
     StateChanged,
     WriterChanged,
 )
-from pibramble.console.model import Settings, State
+from pibramble.console.model import Enter, Settings, State
 from pibramble.console.terminal import Output, raw
 from pibramble.errors import Exit, PibrambleError
 
@@ -59,6 +60,7 @@ class Shell:
         self._outgoing = bytearray()
         self._sending: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._echo: Ear | None = None  # while a file is sent
         self._dialogue: Callable[[bytes], None] | None = None  # takes the keys while the menu asks something
         self._held = bytearray()
         self._reminded_at = -REMIND_SECONDS
@@ -117,6 +119,8 @@ class Shell:
     # --- From the line to the terminal ---
 
     def _data(self, data: bytes, fresh: bool) -> None:  # noqa: FBT001 (the client's own order)
+        if self._echo is not None and not fresh:
+            self._echo.feed(data)
         if fresh:
             if not data:
                 return
@@ -133,6 +137,8 @@ class Shell:
         match event:
             case WriterChanged():
                 self._writer, self._mine = event.writer, event.you
+                if not event.you:
+                    self._stop_file("somebody else has control")
                 if event.you:
                     if not self._greeted:
                         self._tell("you have control")
@@ -153,6 +159,7 @@ class Shell:
                 self._ask(event)
             case Refused():
                 self._outgoing.clear()
+                self._stop_file(event.message)
                 self._tell(f"{event.message}{f' ({event.hint})' if event.hint else ''}")
 
     def _write(self, data: bytes) -> None:
@@ -264,7 +271,12 @@ class Shell:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _stop_file(self, why: str) -> None:
+        if self._echo is not None:
+            self._echo.fail(PibrambleError(f"the rest of the file was not sent: {why}"))
+
     async def _cancel(self) -> None:
+        self._stop_file("it was thrown away")
         waiting = len(self._outgoing)
         self._outgoing.clear()
         if self._sending is not None:
@@ -296,16 +308,12 @@ class Shell:
         if not self._mine:
             raise PibrambleError("you do not have control", hint="Ctrl-] t takes it")
         assert self._attached is not None  # noqa: S101 (files are sent from the menu, which comes later)
-        pacing = profiles.load(self._attached.status.profile).pacing
-        enter = self._attached.enter.encode()
-        lines = data.replace(b"\r\n", b"\n").split(b"\n")
-        for number, line in enumerate(lines):
-            whole = line if number == len(lines) - 1 else line + enter
-            pieces = [whole[at : at + 1] for at in range(len(whole))] if pacing.per_character_seconds else [whole]
-            for piece in pieces:
-                await self.client.write(piece)
-                await asyncio.sleep(pacing.per_character_seconds)
-            await asyncio.sleep(pacing.per_line_seconds)
+        how = profiles.load(self._attached.status.profile).pacing
+        self._echo = echo = Ear()
+        try:
+            await pacing.send(data, _FileWire(self.client, echo), how, Enter.of(self._attached.enter))
+        finally:
+            self._echo = None
         self._tell(f"{path}: {len(data):,} bytes sent")
 
     def _change(self, text: str) -> None:
@@ -358,3 +366,17 @@ class Shell:
         self._dialogue = None
         held, self._held = bytes(self._held), bytearray()
         self._write(held)
+
+
+class _FileWire:
+    """The line as a file is sent on it: what comes back is for the person, and for the comparison."""
+
+    def __init__(self, client: Client, echo: Ear) -> None:
+        self._client, self._echo = client, echo
+
+    async def write(self, data: bytes) -> None:
+        self._echo.check()
+        await self._client.write(data)
+
+    async def read(self) -> bytes:
+        return await self._echo.take()
