@@ -11,7 +11,6 @@ import pytest
 
 from pibramble.console.broker import Broker
 from pibramble.console.device import DeviceError
-from pibramble.console.line import Line
 from pibramble.console.messages import Event
 from pibramble.console.model import Port, Settings, Source, State
 from pibramble.console.profiles import UnknownProfileError
