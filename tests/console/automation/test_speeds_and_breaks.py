@@ -54,7 +54,7 @@ def test_a_break_is_held_as_long_as_it_is_to_be(place: Place, options: tuple[str
     calls = [line.split(maxsplit=2) for line in trace.read_text().splitlines() if "SBRK" in line or "CCBRK" in line]
     (_, began, on), (_, ended, off) = calls
     assert ("TIOCSBRK" in on, "TIOCCBRK" in off) == (True, True)
-    assert seconds <= float(ended) - float(began) <= seconds + 0.05
+    assert seconds <= float(ended) - float(began) <= seconds + 0.2  # a busy machine; Cisco takes up to 0.5 s
 
 
 def test_a_break_that_no_device_waits_for_is_refused(place: Place) -> None:
