@@ -87,6 +87,13 @@ def _facts(plan: Plan, links: Sequence[LinkPlan]) -> list[tuple[str, str]]:
     if plan.gps:
         who = "every node" if plan.gps.share_position else f"programs on {plan.head.name}"
         facts.append(("position", f"told to {who}"))
+    facts += [
+        (
+            f"console {console.name}",
+            f"{console.port}, {console.profile}" + (f" at {console.settings}" if console.settings else ""),
+        )
+        for console in plan.consoles
+    ]
     if any(not link.bridged for link in links):
         facts.insert(3, ("routed", "serial workers have a /32 route and proxy ARP at the head"))
     return facts

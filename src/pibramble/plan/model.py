@@ -80,6 +80,17 @@ class GpsPlan:
 
 
 @attrs.frozen
+class ConsolePlan:
+    """A serial line of the head that is no node's: a switch, a router."""
+
+    name: str
+    port: str  # its serial device
+    profile: str
+    settings: str  # speed and framing; empty: the profile's
+    tcp_port: int | None = None  # where it is offered by RFC 2217, on the head's loopback
+
+
+@attrs.frozen
 class Plan:
     """The whole cluster, resolved. Nodes keep the order of the cluster file, the head first."""
 
@@ -98,6 +109,7 @@ class Plan:
     lab: LabSection
     emulator: EmulatorSection
     gps: GpsPlan | None = None
+    consoles: tuple[ConsolePlan, ...] = ()
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 

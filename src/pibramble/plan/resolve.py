@@ -9,7 +9,17 @@ from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
 from pibramble.plan import addresses, interfaces, macs
 from pibramble.plan.macs import End
-from pibramble.plan.model import BRIDGE, WORKER_INTERFACE, GpsPlan, LinkPlan, NodePlan, Plan, Role, Uplink
+from pibramble.plan.model import (
+    BRIDGE,
+    WORKER_INTERFACE,
+    ConsolePlan,
+    GpsPlan,
+    LinkPlan,
+    NodePlan,
+    Plan,
+    Role,
+    Uplink,
+)
 from pibramble.spec.expand import WorkerSpec, expand
 from pibramble.spec.model import Auto, Cluster, GpsSection, Link
 
@@ -67,6 +77,10 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         lab=cluster.lab,
         emulator=cluster.emulator,
         gps=_gps(cluster.gps) if cluster.gps else None,
+        consoles=tuple(
+            ConsolePlan(section.name, section.port, section.profile, section.settings, section.tcp_port)
+            for section in cluster.consoles
+        ),
         source=source,
     )
 

@@ -48,6 +48,17 @@ def clock_limit(view: View) -> Iterator[Finding]:
         yield Finding("clock-limit", ("cluster", "clock_limit_ms"), message, cure)
 
 
+def said_consoles(view: View) -> Iterator[Finding]:
+    """Check the serial lines of the console, where a file has some."""
+    if view.cluster.consoles:
+        from pibramble.spec.rules import consoles
+
+        yield from consoles.names(view)
+        yield from consoles.ports(view)
+        yield from consoles.profiles(view)
+        yield from consoles.tcp_ports(view)
+
+
 def said_parts(view: View) -> Iterator[Finding]:
     """Check hubs, supplies, bridges and parts, where a file has them: most have none, and the rules cost an import."""
     cluster = view.cluster
@@ -97,6 +108,7 @@ RULES = (
     said_receiver,
     clock_limit,
     said_parts,
+    said_consoles,
     images.names,
     images.without_effect,
     images.no_mpich_of_their_own,

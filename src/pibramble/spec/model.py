@@ -44,6 +44,9 @@ class Kind(StrEnum):
     BAUD = "baud"
     RECEIVER_BAUD = 'baud or "auto"'
     MILLISECONDS = "ms"
+    PROFILE = "profile"
+    SETTINGS = "speed and framing"
+    TCP_PORT = "TCP port"
     MEGABYTES = "MB"
     PART = "part"
     IMAGE = "image file"
@@ -260,6 +263,27 @@ class EmulatorSection:
 
 
 @attrs.frozen(kw_only=True)
+class ConsoleSection:
+    """`[[consoles]]`: a serial line of the head that `pibramble console` serves: a switch, a router, a board."""
+
+    name: str = _field("What people call it: a host name label, and no node's.", kind=Kind.LABEL)
+    port: str = _field(
+        "Its serial device; best a name that stays the same, of /dev/serial/by-path/ or by-id/.", kind=Kind.DEVICE
+    )
+    profile: str = _field("How it is spoken to: the name of a profile.", kind=Kind.PROFILE, default="raw")
+    settings: str = _field(
+        'Speed and framing, where they are not the profile\'s: "9600 8N1", "115200 8N1 rtscts".',
+        kind=Kind.SETTINGS,
+        default="",
+    )
+    tcp_port: int | None = _field(
+        "Where `pibramble serve` offers it by RFC 2217, on 127.0.0.1 alone. Default: nowhere.",
+        kind=Kind.TCP_PORT,
+        default=None,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -275,5 +299,6 @@ class Cluster:
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())
     supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
     bridges: tuple[BridgeSection, ...] = _field("The UART bridges.", default=())
+    consoles: tuple[ConsoleSection, ...] = _field("The serial lines of the console.", default=())
     parts: PartsSection = _field("The choice of parts.", factory=PartsSection)
     catalog: Additions = _field("Parts that the catalogue lacks, or of which you know better.", factory=Additions)

@@ -18,6 +18,7 @@ from pibramble.spec.additions import keys_of_part
 from pibramble.spec.judge import LEAST_DISK_MB
 from pibramble.spec.model import Cluster, Kind
 from pibramble.spec.rules.gps import RECEIVER_RATES
+from pibramble.spec.rules.consoles import HIGHEST_TCP_PORT, LOWEST_TCP_PORT
 from pibramble.spec.rules.links import NAMED_RATES, SLOWEST_BAUD
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,6 +40,8 @@ _KINDS: Mapping[Kind, Mapping[str, Any]] = {
     Kind.BAUD: {"minimum": SLOWEST_BAUD, "maximum": NAMED_RATES[-1]},
     Kind.RECEIVER_BAUD: {"enum": ["auto", *RECEIVER_RATES]},
     Kind.MILLISECONDS: {"minimum": 0},
+    Kind.SETTINGS: {"pattern": r"^(\d{2,8}([ ,/][5-8][NEO][12])?([ ,](none|rtscts|xonxoff))?)?$"},
+    Kind.TCP_PORT: {"minimum": LOWEST_TCP_PORT, "maximum": HIGHEST_TCP_PORT},
     Kind.MEGABYTES: {"minimum": LEAST_DISK_MB},
     Kind.IMAGE: {"pattern": r".\.img(\.(xz|gz|zst))?$"},
 }

@@ -24,6 +24,7 @@ from pibramble.spec.model import (
     CardsSection,
     Cluster,
     ClusterSection,
+    ConsoleSection,
     EmulatorSection,
     GpsSection,
     HeadSection,
@@ -49,9 +50,10 @@ SECTIONS: Mapping[str, type] = {
     "hubs": HubSection,
     "supplies": SupplySection,
     "bridges": BridgeSection,
+    "consoles": ConsoleSection,
     "parts": PartsSection,
 }
-LISTS = ("workers", "hubs", "supplies", "bridges")  # written with double brackets
+LISTS = ("workers", "hubs", "supplies", "bridges", "consoles")  # written with double brackets
 
 _EXAMPLES: Mapping[type, tuple[str, str]] = {
     IPv4Address: ("an IPv4 address", "192.168.7.2"),
