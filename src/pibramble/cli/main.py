@@ -48,6 +48,8 @@ VERBS = {
     "run": Verb("run", "Run an MPI program on the workers.", "Operate"),
     "jobs": Verb("jobs", "List the records of past jobs, or show one.", "Operate"),
     "bench": Verb("bench", "Measure its speed, its wires and its network.", "Operate"),
+    "console": Verb("console", "Sit down at the serial lines of switches, routers and boards.", "Serial lines"),
+    "serve": Verb("serve", "Serve the serial lines: one process opens each, many watch.", "Serial lines"),
     "doctor": Verb("doctor", "Say which system programs are missing for what.", "Help"),
     "completion": Verb("completion", "Print the completion script of your shell.", "Help"),
 }

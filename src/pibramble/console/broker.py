@@ -41,7 +41,9 @@ class Broker:
         """Return a line by its name. Raises UsageError."""
         if name not in self._lines:
             known = ", ".join(self._lines) or "none"
-            raise UsageError(f'there is no port "{name}"', hint=f"there are: {known}; a path opens a device: /dev/ttyUSB0")
+            raise UsageError(
+                f'there is no port "{name}"', hint=f"there are: {known}; a path opens a device: /dev/ttyUSB0"
+            )
         return self._lines[name]
 
     def serve(self, ports: Iterable[Port]) -> None:
@@ -72,7 +74,9 @@ class Broker:
             refused = BusyError if line.state is State.BUSY else PibrambleError
             reason = line.reason
             line.abandon()
-            raise refused(reason, hint="" if refused is BusyError else "`ls /dev/serial/by-path/` lists what is plugged in")
+            raise refused(
+                reason, hint="" if refused is BusyError else "`ls /dev/serial/by-path/` lists what is plugged in"
+            )
         self._lines[port.name] = line
         return line
 

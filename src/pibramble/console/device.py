@@ -73,8 +73,10 @@ class SocketDevice:
         except OSError as error:
             self._socket.close()
             gone = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
-            raise DeviceError(f"{path}: {error.strerror or error}", state=State.ABSENT if gone else State.FAILED) from None
-        self._socket.setblocking(False)
+            raise DeviceError(
+                f"{path}: {error.strerror or error}", state=State.ABSENT if gone else State.FAILED
+            ) from None
+        self._socket.settimeout(0)  # from now on nothing waits
 
     def fileno(self) -> int:
         """Return the descriptor."""

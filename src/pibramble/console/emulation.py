@@ -25,13 +25,27 @@ _FOREGROUNDS = {name: str(30 + number) for number, name in enumerate(_NAMES)}
 _FOREGROUNDS |= {f"bright{name}": str(90 + number) for number, name in enumerate(_NAMES)}
 _FOREGROUNDS |= {"brightyellow": "93", "bfightmagenta": "95"}  # as pyte spells them
 _BACKGROUNDS = {name: str(int(code) + 10) for name, code in _FOREGROUNDS.items()}
-_FLAGS = (("bold", "1"), ("italics", "3"), ("underscore", "4"), ("blink", "5"), ("reverse", "7"), ("strikethrough", "9"))
+_FLAGS = (
+    ("bold", "1"),
+    ("italics", "3"),
+    ("underscore", "4"),
+    ("blink", "5"),
+    ("reverse", "7"),
+    ("strikethrough", "9"),
+)
 
 
 class _Stream(pyte.Stream):
     """pyte's parser, for more sequences."""
 
-    csi = {**pyte.Stream.csi, "S": "scroll_up", "T": "scroll_down", "b": "repeat", "Z": "back_tab", "`": "cursor_to_column"}
+    csi = {  # noqa: RUF012 (as it is in pyte)
+        **pyte.Stream.csi,
+        "S": "scroll_up",
+        "T": "scroll_down",
+        "b": "repeat",
+        "Z": "back_tab",
+        "`": "cursor_to_column",
+    }
 
 
 class Terminal(pyte.Screen):

@@ -23,7 +23,9 @@ KEPT_BYTES = 128 << 10
 HARD_LIMIT_BYTES = 1 << 20  # what may come while the emulator works
 
 TALLEST_VIEWER = 128  # rows; a viewer's window may be taller than 24
-_SCROLLED_LINES = 2 * TALLEST_VIEWER  # one screen of line feeds until the cursor is at the bottom, one to scroll it away
+_SCROLLED_LINES = (
+    2 * TALLEST_VIEWER
+)  # one screen of line feeds until the cursor is at the bottom, one to scroll it away
 _LINES_APART = 32  # of candidates in coloured text, where every word is a stretch of its own
 
 
@@ -93,7 +95,9 @@ class History:
     def _drop(self) -> None:
         size = len(self._raw)
         cuts = _scan(bytes(self._raw), size - self._kept_bytes)
-        worth = (self._limit_bytes - self._kept_bytes) // 4  # a cut that drops less would have to be followed by another
+        worth = (
+            self._limit_bytes - self._kept_bytes
+        ) // 4  # a cut that drops less would have to be followed by another
         fitting = [cut for cut in (cuts.latest, cuts.earliest) if cut and cut[0] - len(cut[1]) >= worth]
         if fitting:
             at, prologue = fitting[0]
@@ -164,7 +168,7 @@ class _Walk:
 
 
 def _line_start(raw: bytes, start: int, reach: int, end: int) -> int | None:
-    """Return where a line begins, after CR LF, in a stretch: the last one up to `reach`, else the first one after it."""
+    """Return where a line begins, after CR LF, in a stretch: the last one up to `reach`, else the first one after."""
     place = raw.rfind(b"\r\n", start, reach)
     if place < 0:
         place = raw.find(b"\r\n", reach, end)

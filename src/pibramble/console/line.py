@@ -1,4 +1,4 @@
-"""One serial line: opened once, watched by many, written by one. The one class that sockets, pages and programs talk to.
+"""One serial line: opened once, watched by many, written by one. What sockets, pages and programs talk to.
 
 Everything happens on the event loop's thread, and nothing waits for a viewer.
 """
@@ -382,7 +382,7 @@ class Line:
     async def _wait_for_room(self) -> None:
         loop, fileno = asyncio.get_running_loop(), self._open_device().fileno()
         self._room = room = loop.create_future()
-        loop.add_writer(fileno, lambda: room.done() or room.set_result(None))
+        loop.add_writer(fileno, _resolve, room)
         try:
             await room
         finally:
@@ -413,6 +413,11 @@ class Line:
 
     def _log_trouble(self, text: str) -> None:
         self._tell(Notice(self.port.name, text))
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class _Tap:

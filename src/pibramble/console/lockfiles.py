@@ -41,7 +41,8 @@ class LockedError(Exception):
 def take(device: Path, folder: Path = FOLDER) -> Path | None:
     """Write the device's lock file and return its path; None where it needs or can have none.
 
-    A pseudo-terminal needs none. Where the folder is missing or may not be written, flock has to do. Raises LockedError.
+    A pseudo-terminal needs none. Where the folder is missing or may not be written, flock has to do.
+    Raises LockedError.
     """
     file = file_of(device, folder)
     if file is None:

@@ -1,8 +1,8 @@
 """The log of one line: a text file with a time before each line, rotated by size, readable by its owner only.
 
 Escape sequences are taken out, so that a log can be shown with `cat`. What has come is written at once, the unfinished
-line too: a broker that is killed leaves no hole but the time it was down. Only a line that may hold a secret waits until
-it is whole and can be masked.
+line too: a broker that is killed leaves no hole but the time it was down. Only a line that may hold a secret waits
+until it is whole and can be masked.
 """
 
 from __future__ import annotations
@@ -171,7 +171,9 @@ class Log:
     def _hole(self) -> bytes:
         # The disk may have filled up in the middle of a line.
         between = f"{stamp(self._lost_since)} and {stamp(self._clock())}"
-        return f"\n{stamp(self._clock())} --- {self._lost_bytes} bytes were not recorded between {between} ---\n".encode()
+        return (
+            f"\n{stamp(self._clock())} --- {self._lost_bytes} bytes were not recorded between {between} ---\n".encode()
+        )
 
     def _append(self, data: bytes) -> None:
         if self._fd is not None and self._size + len(data) > self._largest_bytes and self._size:

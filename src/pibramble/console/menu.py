@@ -88,7 +88,11 @@ class Keys:
 
 def help_lines() -> list[str]:
     """Return the help, a line a key."""
-    return ["Ctrl-] and then:", *(f"  {command.key}  {command.help}" for command in Command), "  Ctrl-]  sends Ctrl-] itself"]
+    return [
+        "Ctrl-] and then:",
+        *(f"  {command.key}  {command.help}" for command in Command),
+        "  Ctrl-]  sends Ctrl-] itself",
+    ]
 
 
 class Prompt:
@@ -100,7 +104,7 @@ class Prompt:
 
     def feed(self, data: bytes) -> tuple[str, str | None, bool]:
         """Take keys; return what to echo, the finished text (None: not yet), and whether it was given up."""
-        echo = []
+        echo: list[str] = []
         for character in data.decode(errors="ignore"):
             if character in "\r\n":
                 return "".join(echo), self.text, False

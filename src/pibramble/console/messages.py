@@ -21,7 +21,9 @@ from pibramble.console.model import Source, State
 from pibramble.errors import PibrambleError
 
 LARGEST_FRAME_BYTES = 1 << 20
-WINDOW_BYTES = 16 << 10  # a client sends no more than this ahead of `Written`: its other messages are then never held up
+WINDOW_BYTES = (
+    16 << 10
+)  # a client sends no more than this ahead of `Written`: its other messages are then never held up
 
 
 class MessageError(PibrambleError):
@@ -349,7 +351,9 @@ class Frames:
         while len(rest) - at >= _HEADER_BYTES:
             kind, length = rest[at], int.from_bytes(rest[at + 1 : at + _HEADER_BYTES], "big")
             if kind not in list(Kind):
-                raise MessageError(f"a frame of the unknown kind {kind}", hint="does the other side speak this protocol?")
+                raise MessageError(
+                    f"a frame of the unknown kind {kind}", hint="does the other side speak this protocol?"
+                )
             if length > LARGEST_FRAME_BYTES:
                 raise MessageError(f"a frame of {length:,} bytes; {LARGEST_FRAME_BYTES:,} are the most")
             end = at + _HEADER_BYTES + length
@@ -388,7 +392,7 @@ def _object(said: object, cls: type, where: str) -> Any:  # noqa: ANN401 (a `cls
     return cls(**values)
 
 
-def _value(value: object, expected: Any, where: str) -> Any:  # noqa: ANN401, PLR0911 (JSON's types, and ours)
+def _value(value: object, expected: Any, where: str) -> Any:  # noqa: ANN401 (JSON's types, and ours)
     if get_origin(expected) in {Union, UnionType}:
         if value is None:
             return None

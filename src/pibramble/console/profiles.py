@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -71,10 +72,8 @@ def load_all(folder: FilePath | None = None) -> Mapping[str, Profile]:
 
 def _files(folder: FilePath) -> Mapping[str, FilePath]:
     found = {path.stem: path for path in _OWN.glob("*.toml")}
-    try:
+    with suppress(OSError):  # there is none, or it is somebody else's
         found.update({path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".toml"})
-    except OSError:  # there is none, or it is somebody else's
-        pass
     return found
 
 
@@ -130,7 +129,7 @@ _KEYS = ("like", "title", "settings", "enter", "pacing", "prompts", "buttons", "
 def _profile(name: str, said: Mapping[str, Any], like: Profile | None) -> Profile:
     _only(said, _KEYS, ())
     base = like or Profile(name, title=name)
-    found = {
+    found: dict[str, Any] = {
         "title": _take(said, "title", (), _text),
         "settings": _take(said, "settings", (), _settings),
         "enter": _take(said, "enter", (), _enter),
@@ -205,7 +204,9 @@ def _needed(said: Mapping[str, Any], key: str, path: Path, read: Callable[[objec
 def _only(said: Mapping[str, Any], known: Iterable[str], path: Path) -> None:
     for key in said:
         if key not in known:
-            raise _WrongError((*path, key), f"unknown key `{key}`", did_you_mean(key, list(known), f"known: {listed(known)}"))
+            raise _WrongError(
+                (*path, key), f"unknown key `{key}`", did_you_mean(key, list(known), f"known: {listed(known)}")
+            )
 
 
 def _list(read: Callable[[object, Path], _Value]) -> Callable[[object, Path], tuple[_Value, ...]]:

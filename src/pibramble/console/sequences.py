@@ -21,7 +21,9 @@ TOKEN = re.compile(
 )
 
 INCOMPLETE = re.compile(
-    rb"(?:\x1b[\x20-\x2f]*|" + _CSI + rb"[\x20-\x3f]*|\x1b\][^\x07\x18\x1a\x1b]*\x1b?|\x1b[PX^_]"
+    rb"(?:\x1b[\x20-\x2f]*|"
+    + _CSI
+    + rb"[\x20-\x3f]*|\x1b\][^\x07\x18\x1a\x1b]*\x1b?|\x1b[PX^_]"
     + _STRING_BODY
     + rb"\x1b?|\xc2)\Z"
 )
@@ -42,6 +44,7 @@ _QUERY = re.compile(
     rb"|\x1bP[$+]q[^\x18\x1a\x1b]*\x1b\\"  # DECRQSS, XTGETTCAP
     rb"|\x1b\](?:4|5|1[0-9]|52)(?:;[^\x07\x18\x1a\x1b;]*)*;\?(?:\x07|\x1b\\)"  # colours and the clipboard, asked for
 )
+
 
 def without_queries(data: bytes) -> bytes:
     """Return a stream without what a terminal would answer."""

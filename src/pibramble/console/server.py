@@ -62,6 +62,7 @@ _ACKNOWLEDGE_BYTES = WINDOW_BYTES // 4  # `Written` is not said for every key
 _REFUSE_SECONDS = 1.0  # a paste without control is refused once, not a thousand times
 _QUEUE_BYTES = 4 * WINDOW_BYTES  # of a client that does not keep to the window; then it is not read from
 
+
 @attrs.frozen
 class _Job:
     """Something that takes its time, after what was asked before it."""
@@ -69,6 +70,7 @@ class _Job:
     what: str  # the type of the request
     run: Callable[[], Awaitable[None]]
     bytes: int = 0
+
 
 class Connection(asyncio.Protocol):
     """One client."""
@@ -144,7 +146,8 @@ class Connection(asyncio.Protocol):
     async def ask(self, question: str) -> bool:
         """Ask the person at the other end; nobody there is a no."""
         number = max(self._questions, default=0) + 1
-        self._questions[number] = answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
         self._say(Ask(number, question))
         try:
             return await answer
@@ -314,6 +317,7 @@ class Connection(asyncio.Protocol):
         if what == "data":
             self._refused_at = now
 
+
 class Server:
     """Listens on the broker's socket."""
 
@@ -350,6 +354,7 @@ class Server:
             self._server.close()
             with suppress(FileNotFoundError):
                 self.path.unlink()
+
 
 def _answers(path: Path) -> bool:
     """Tell whether a broker listens on a socket."""

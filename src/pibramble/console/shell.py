@@ -41,9 +41,10 @@ _CHOICES = "123456789abcdefgijklmnoprstuvwxyz"
 class Shell:
     """One person at one line."""
 
-    def __init__(self, port: str, name: str, *, read_only: bool, stdin: int = 0, stdout: int = 1) -> None:
+    def __init__(self, name: str, *, read_only: bool, stdin: int = 0, stdout: int = 1) -> None:
         """Prepare; `run` takes the terminal."""
-        self._port, self._name, self._read_only = port, name, read_only
+        self._name, self._read_only = name, read_only
+        self._port = ""
         self._stdin, self._stdout = stdin, stdout
         self.client = Client(self._data, self._event)
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -59,8 +60,9 @@ class Shell:
         self._held = bytearray()
         self._reminded_at = -REMIND_SECONDS
 
-    async def run(self) -> int:
-        """Hand the terminal to the line until the person leaves; return the exit code. The client is connected."""
+    async def run(self, port: str) -> int:
+        """Hand the terminal to a port until the person leaves; return the exit code. `client` must be connected."""
+        self._port = port
         loop = asyncio.get_running_loop()
         with raw(self._stdin):
             self._output = Output(self._stdout, pause=self.client.pause, resume=self.client.resume)
@@ -95,7 +97,8 @@ class Shell:
             self.client.take_control()
         else:
             self._tell(f"{status.writer} has control; Ctrl-] t takes it")
-        asyncio.get_running_loop().add_reader(self._stdin, self._typed)
+        if os.isatty(self._stdin):
+            asyncio.get_running_loop().add_reader(self._stdin, self._typed)
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -116,7 +119,7 @@ class Shell:
         else:
             self._held += data
 
-    def _event(self, event: Reply) -> None:
+    def _event(self, event: Reply) -> None:  # noqa: C901 (one case for each event)
         match event:
             case WriterChanged():
                 self._writer, self._mine = event.writer, event.you
@@ -266,7 +269,7 @@ class Shell:
 
     async def _send_file(self, path: str) -> None:
         try:
-            data = Path(path).expanduser().read_bytes()
+            data = await asyncio.to_thread(lambda: Path(path).expanduser().read_bytes())
         except OSError as error:
             raise PibrambleError(f"{path}: {error.strerror}") from None
         if not self._mine:

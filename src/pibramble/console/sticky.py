@@ -162,7 +162,7 @@ class Sticky:
                 self._unsure = True
                 return False
 
-    def _csi(self, token: re.Match[bytes], placed: bytes) -> bool:
+    def _csi(self, token: re.Match[bytes], placed: bytes) -> bool:  # noqa: C901 (one case for each kind of final)
         final, parameters, between = token["final"][0], token["parameters"], token["intermediates"]
         if between:
             return self._csi_between(between, final, token["csi"], parameters)
@@ -171,7 +171,8 @@ class Sticky:
                 self._look = attrs.evolve(self._look, rendition=self._look.rendition.after(parameters))
             return True
         if final in b"hl":
-            return all([self._mode(mode, on=final == ord("h")) for mode in _modes(parameters)])
+            plain = [self._mode(mode, on=final == ord("h")) for mode in _modes(parameters)]
+            return all(plain)
         if final in b"Hf":
             self._placed = token["csi"]
         elif final == ord("r"):
@@ -179,7 +180,7 @@ class Sticky:
         elif final in b"su":
             return self._cursor(save=final == ord("s"), placed=placed) if not parameters else True
         elif final == ord("g"):
-            self._tabs = [] if parameters == b"3" else self._unknown()
+            self._set_tabs([] if parameters == b"3" else None)
         elif final in _ON_ITS_LINE or final in _WITHOUT_EFFECT or (final == ord("q") and parameters[:1] == b">"):
             return True
         elif final not in _MOVES:
@@ -241,7 +242,7 @@ class Sticky:
             case b"\x1b7" | b"\x1b8":
                 return self._cursor(save=last == b"7", placed=placed)
             case b"\x1bH":
-                self._tabs = [*self._tabs, placed] if placed and self._tabs is not None else self._unknown()
+                self._set_tabs([*self._tabs, placed] if placed and self._tabs is not None else None)
             case b"\x1bD" | b"\x1bE" | b"\x1bM" | b"\x1b#8":
                 return False
             case b"\x1bZ" | b"\x1b\\":
@@ -266,8 +267,10 @@ class Sticky:
             return True
         return False  # VT and FF go down a line without scrolling it away
 
-    def _unknown(self) -> None:
-        self._unsure = True
+    def _set_tabs(self, tabs: list[bytes] | None) -> None:
+        """Set the stops; None: they can no longer be known."""
+        self._tabs = tabs
+        self._unsure = self._unsure or tabs is None
 
 
 def saving(place: bytes, look: Look) -> bytes:

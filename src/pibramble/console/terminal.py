@@ -51,7 +51,10 @@ class Output:
         if os.isatty(fd):
             # Opened anew: whether writing waits is a property of an opening, and this one is the shell's too.
             with suppress(OSError):
-                self._fd, self._own = os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC), True
+                self._fd, self._own = (
+                    os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC),
+                    True,
+                )
         if not self._own:
             self._was_blocking = os.get_blocking(fd)
             os.set_blocking(fd, False)

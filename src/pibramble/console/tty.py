@@ -97,7 +97,9 @@ class Tty:
 
     def _claim(self, lock_folder: Path) -> None:
         if not os.isatty(self._fd):
-            raise DeviceError(f"{self._path} is no serial device", hint="as /dev/ttyUSB0, or a name of /dev/serial/by-path/")
+            raise DeviceError(
+                f"{self._path} is no serial device", hint="as /dev/ttyUSB0, or a name of /dev/serial/by-path/"
+            )
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -146,7 +148,9 @@ def _unopened(path: str, error: OSError) -> DeviceError:
     if error.errno == errno.EBUSY:
         return DeviceError(f"{path} is in use by another program", state=State.BUSY)
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return DeviceError(words, hint="serial devices belong to the group dialout: `sudo adduser $USER dialout`, log in anew")
+        return DeviceError(
+            words, hint="serial devices belong to the group dialout: `sudo adduser $USER dialout`, log in anew"
+        )
     return DeviceError(words)
 
 

@@ -85,7 +85,10 @@ def _facts(plan: Plan, links: Sequence[LinkPlan]) -> list[tuple[str, str]]:
         ("time", "asked of " + ", ".join(plan.ntp) if plan.ntp else "the head's own"),
     ]
     facts += [
-        (f"console {console.name}", f"{console.port}, {console.profile}" + (f" at {console.settings}" * bool(console.settings)))
+        (
+            f"console {console.name}",
+            f"{console.port}, {console.profile}" + (f" at {console.settings}" if console.settings else ""),
+        )
         for console in plan.consoles
     ]
     if any(not link.bridged for link in links):

@@ -99,3 +99,7 @@ class Target(Protocol):
     def connections(self, plan: Plan) -> Connections:
         """Return the way to the nodes. Raises NotUpError."""
         ...
+
+    def consoles(self, plan: Plan) -> Mapping[str, str]:
+        """Return the device of each node's serial console, for `console.model.Port`; there while the node runs."""
+        ...

@@ -1,4 +1,4 @@
-"""Rules on the serial lines of the console: each has a name, a device and a profile, and shares none of them wrongly."""
+"""Rules on the serial lines of the console: each has a name and a device of its own, and a profile that there is."""
 
 from __future__ import annotations
 

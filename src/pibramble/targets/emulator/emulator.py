@@ -89,6 +89,10 @@ class Emulator:
             raise NotUpError(f"the emulated {plan.name} is not up", hint="`pibramble up --target emulator` boots it")
         return self._connections(plan, state)
 
+    def consoles(self, plan: Plan) -> Mapping[str, str]:
+        """Return the sockets of the emulated boards' consoles."""
+        return {node.name: f"unix:{self.places(node.name).console}" for node in plan.nodes}
+
     def running(self) -> EmulatorState:
         """Return what is up, for what only the emulator can do. Raises NotUpError."""
         state = self._living()

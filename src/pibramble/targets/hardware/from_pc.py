@@ -97,6 +97,10 @@ class FromPc:
             raise NotUpError(f"the boards of {plan.name} are not connected", hint="pibramble up --head HOST")
         return self._through(plan, self._way)
 
+    def consoles(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the lines end at the head)
+        """Return none: the lines end at the head."""
+        return {}
+
     def _through(self, plan: Plan, way: Way) -> ThroughHead:
         return ThroughHead(plan, Credentials.of(self._folder), way, self._folder_of_sockets())
 

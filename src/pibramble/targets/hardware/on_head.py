@@ -83,6 +83,10 @@ class OnHead:
         """Return the way to the nodes."""
         return HeadConnections(plan)
 
+    def consoles(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (boards are plugged in as people like)
+        """Return none: a plan says nothing of consoles' wires; those that there are stand under [[consoles]]."""
+        return {}
+
     def _mend_head(self) -> Iterator[str]:
         """Repair what all links need; yield what was done, or could not be."""
         if BRIDGE not in self._system.interfaces():

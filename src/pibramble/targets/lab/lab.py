@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +105,12 @@ class Lab:
         if state is None or not state.keeper.alive():
             raise NotUpError(f"the lab of {plan.name} is not up", hint="`pibramble up` brings it up")
         return LabConnections(plan, state)
+
+    def consoles(self, plan: Plan) -> Mapping[str, str]:
+        """Return the pseudo-terminals of the nodes' consoles, which `lab.consoles` keeps."""
+        from pibramble.targets.lab import consoles
+
+        return consoles.devices(self._folder, plan)
 
     def needs_root_to_end(self) -> bool:
         """Say whether root brought this lab up and we are somebody else."""
