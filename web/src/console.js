@@ -7,6 +7,7 @@ const byId = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 const port = main.dataset.port;
 const encoder = new TextEncoder();
+const TOLD_MS = 8000;
 const LONG_PASTE_BYTES = 512; // then it says how far it is
 
 const screen = new Screen(byId("terminal"));
@@ -48,7 +49,7 @@ const handlers = {
     if (you) state.told = "";
     state.writing = you;
     ours({ writer });
-    if (you) terminal.focus();
+    if (you && !matchMedia("(pointer: coarse)").matches) terminal.focus(); // a phone's keyboard comes when asked for
   },
   notice: ({ text }) => tell(text),
   refused: ({ message, hint }) => tell(hint ? `${message}: ${hint}` : message),
@@ -62,6 +63,8 @@ function ours(facts) {
 
 function tell(text) {
   state.told = text;
+  clearTimeout(state.telling);
+  if (text) state.telling = setTimeout(() => tell(""), TOLD_MS);
   show();
 }
 
@@ -176,6 +179,12 @@ byId("side").addEventListener("click", () => {
   const buttons = main.classList.toggle("side-buttons");
   byId("side").textContent = buttons ? "Keys" : "Buttons";
   byId("side").setAttribute("aria-pressed", String(buttons));
+});
+
+byId("composing").addEventListener("click", () => {
+  const composing = main.classList.toggle("composing");
+  byId("composing").setAttribute("aria-pressed", String(composing));
+  if (composing) byId("line").focus();
 });
 
 let answering = Promise.resolve();

@@ -1,7 +1,9 @@
 // The keys that a phone's keyboard lacks.
 
 const ARROWS = { up: "A", down: "B", right: "C", left: "D" };
-const PLAIN = { escape: "\x1b", tab: "\t", enter: "\r", backspace: "\x7f", bar: "|", question: "?", "ctrl-^": "\x1e" };
+const PLAIN = {
+  escape: "\x1b", tab: "\t", enter: "\r", backspace: "\x7f", bar: "|", question: "?", "ctrl-^": "\x1e", "ctrl-c": "\x03",
+};
 
 export function control(character) {
   const code = character.toUpperCase().charCodeAt(0);

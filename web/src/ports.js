@@ -50,7 +50,7 @@ function fill({ part }, { name, state, settings, device, viewers, writer, last_l
   const texts = {
     name, state, settings, device,
     people: writer ? `${writer} writes, ${watching}` : watching,
-    last: state === "open" ? last || "nothing yet" : reason,
+    last: state === "open" ? last || "nothing yet" : reason.replace(`${device}: `, ""),
   };
   for (const [key, text] of Object.entries(texts)) if (part[key].textContent !== text) part[key].textContent = text;
   part.state.dataset.state = state;

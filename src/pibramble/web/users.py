@@ -82,6 +82,11 @@ class Users:
         found = [user for user in self.all().values() if user.token and hmac.compare_digest(user.token, digest)]
         return found[0] if found else None
 
+    def check_name(self, name: str) -> None:
+        """Raise UsageError for what is no user name."""
+        if not _NAME.fullmatch(name):
+            raise UsageError(f'"{name}" is no user name', hint="small letters, digits, and . _ - between them")
+
     def put(self, user: User) -> None:
         """Add a user, or change him. Raises UsersFileError, UsageError, BusyError."""
         if not _NAME.fullmatch(user.person.name):

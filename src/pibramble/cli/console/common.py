@@ -45,6 +45,13 @@ def bench(context: Context) -> Bench:
     return Bench(context.folder / FOLDER, (*ports.of_plan(plan, profiles.load), *ports.of_nodes(nodes, profiles.load)))
 
 
+def bench_folder(context: Context) -> Path:
+    """Return the folder of the broker's socket, logs, users and certificates."""
+    from pibramble import paths
+
+    return (context.folder if has_cluster_file(context) else paths.state_folder()) / FOLDER
+
+
 def has_cluster_file(context: Context) -> bool:
     """Tell whether somebody named a cluster file, or one lies where it is looked for."""
     from pibramble.spec import load

@@ -1,0 +1,128 @@
+"""`pibramble serve run`, and `pibramble serve` for short."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from pibramble.cli.console.common import Bench, bench, complete_port, keep_lab_consoles
+from pibramble.cli.context import Context
+from pibramble.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    from pibramble.console.broker import Broker
+    from pibramble.web.serve import Web
+
+_LAB_LOOK_SECONDS = 2.0
+
+
+@attrs.frozen
+class _Pages:
+    """What the command line says of the pages."""
+
+    wanted: bool
+    listen: str | None
+    certificate: str | None
+    key: str | None
+
+
+@click.command(short_help="Serve the serial lines and their pages.")
+@click.argument("devices", metavar="[DEVICE]...", nargs=-1, shell_complete=complete_port)
+@click.option("--no-web", is_flag=True, help="No pages: the broker alone.")
+@click.option("--listen", metavar="ADDRESS:PORT", help="Where the pages are. [default: 127.0.0.1:8470]")
+@click.option("--certificate", type=click.Path(readable=False), help="A certificate (PEM) instead of our authority's.")
+@click.option("--key", type=click.Path(readable=False), help="Its private key (PEM).")
+@click.pass_obj
+def command(  # noqa: PLR0913 (options of the command line)
+    context: Context,
+    devices: tuple[str, ...],
+    *,
+    no_web: bool,
+    listen: str | None,
+    certificate: str | None,
+    key: str | None,
+) -> int:
+    """Open every serial line of the cluster file, and each DEVICE, and serve them until Ctrl-C.
+
+    Each is opened once, logged, and kept: an adapter that is pulled out is taken up again when it comes back.
+    `pibramble console NAME` in another terminal sits down at one, and so does a browser.
+
+    The pages are for this machine alone, where the kernel says whose a connection is. With --listen and an address of its
+    network they go over TLS, and people log in: `pibramble serve user add`.
+    """
+    pages = _Pages(not no_web, listen, certificate, key)
+    if no_web and (listen or certificate or key):
+        raise UsageError("--no-web and options of the pages say different things")
+    if bool(certificate) != bool(key):
+        raise UsageError("a certificate and its key go together", hint="--certificate FILE --key FILE")
+    return asyncio.run(_serve(context, bench(context), devices, pages))
+
+
+async def _serve(context: Context, found: Bench, devices: tuple[str, ...], pages: _Pages) -> int:
+    from pibramble.console.broker import Broker
+    from pibramble.console.server import Server
+
+    broker = Broker(found.folder)
+    server = Server(broker, found.folder)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    web = _web(broker, found.folder, pages) if pages.wanted else None
+    await server.start()
+    works = [loop.create_task(_look_for_lab(context))]
+    try:
+        broker.serve(found.ports)
+        for device in devices:
+            broker.open_device(device)
+        for line in broker.lines.values():
+            click.echo(f"{line.port.name}: {line.port.device} {line.settings}, {line.state}")
+        click.echo(f"serving {len(broker.lines)} lines on {server.path}; Ctrl-C ends it")
+        if web is not None:
+            _say_where(web)
+            works.append(loop.create_task(web.run()))
+            works[-1].add_done_callback(lambda _task: stopped.set())
+        await stopped.wait()
+    finally:
+        for work in works:
+            work.cancel()
+        for work in works:
+            with suppress(asyncio.CancelledError):
+                await work
+        await server.close()
+        await broker.close()
+    return 0
+
+
+def _web(broker: Broker, folder: Path, pages: _Pages) -> Web:
+    from pibramble.web.listen import Listen
+    from pibramble.web.serve import Settings, Web
+    from pibramble.web.tls import Certificate
+
+    brought = Certificate(Path(pages.certificate), Path(pages.key)) if pages.certificate and pages.key else None
+    return Web(broker, Settings(Listen.parse(pages.listen) if pages.listen else Listen(), folder, brought))
+
+
+def _say_where(web: Web) -> None:
+    click.echo(f"pages: {web.address}")
+    if web.certificate is None:
+        return
+    whose = "its authority's" if web.certificate.authority else "its certificate's"
+    click.echo(f"  {whose} SHA-256 fingerprint, for your browser's warning:\n  {web.certificate.fingerprint}")
+
+
+async def _look_for_lab(context: Context) -> None:
+    """Keep the consoles of a lab's nodes, whenever it is brought up."""
+    while True:
+        try:
+            await asyncio.to_thread(keep_lab_consoles, context)
+        except MissingError as error:
+            click.echo(f"pibramble: {error}", err=True)
+            return
+        await asyncio.sleep(_LAB_LOOK_SECONDS)
