@@ -14,8 +14,12 @@ from typing import Any
 import pyte
 
 from pibramble.console.history import COLUMNS, ROWS
-from pibramble.console.sequences import TOKEN
+from pibramble.console.sequences import INCOMPLETE, TOKEN
 from pibramble.console.sticky import Sticky, saving, stops
+
+_MOST_PARAMETERS = {b"m": 100, b"h": 100, b"l": 100, b"H": 2, b"f": 2, b"r": 2}
+
+_CANCELLED = re.compile(rb"(?:\x1b\[?[\x20-\x3f]*)?[\x18\x1a]")  # CAN and SUB end a sequence
 
 _NORMAL_FIRST = (47, 1047, 1049)  # modes that bring up the alternate screen
 _SCREEN_REVERSED = 5  # pyte turns each character over; here it is the terminal's business, as in a real one
@@ -44,8 +48,21 @@ class _Stream(pyte.Stream):
         "T": "scroll_down",
         "b": "repeat",
         "Z": "back_tab",
+        "I": "tabs",
         "`": "cursor_to_column",
+        "s": "save_cursor",
+        "u": "restore_cursor",
     }
+
+
+def _unwrapped(name: str) -> Any:  # noqa: ANN401 (a method of pyte's, with its own signature)
+    """Return a method of pyte's that first takes back the cursor that waits to wrap, as terminals do."""
+
+    def settled(self: Terminal, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        getattr(super(Terminal, self), name)(*args, **options)
+
+    return settled
 
 
 class Terminal(pyte.Screen):
@@ -55,21 +72,61 @@ class Terminal(pyte.Screen):
         """Begin as after a reset."""
         self.alternate: int | None = None  # the mode that brought the alternate screen up
         self.saved: dict[bool, tuple[int, int]] = {}  # the saved cursor's row and column, by alternate screen or not
+        self._points: dict[bool, Any] = {}  # what pyte has saved, likewise
         self._normal: Any = None  # the normal screen's buffer, while the alternate one is shown
         self._last_drawn = ""
         super().__init__(columns, rows)
         self._stream = _Stream(self)
         self._stream.use_utf8 = False  # pyte knows no line-drawing characters in UTF-8; serial lines do
+        self._rest = b""  # a sequence that is not whole yet
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> None:
         """Show bytes of a line."""
-        self._stream.feed(self._decoder.decode(TOKEN.sub(_digestible, data)))
+        data = self._rest + data
+        found = INCOMPLETE.search(data)
+        self._rest = found[0] if found else b""
+        whole = data[: len(data) - len(self._rest)]
+        if b"\x18" in whole or b"\x1a" in whole:
+            whole = _CANCELLED.sub(b"", whole)
+        self._stream.feed(self._decoder.decode(TOKEN.sub(_digestible, whole)))
+
+    linefeed = _unwrapped("linefeed")
+    reverse_index = _unwrapped("reverse_index")
+    cursor_up = _unwrapped("cursor_up")
+    cursor_down = _unwrapped("cursor_down")
+    erase_in_line = _unwrapped("erase_in_line")
+    erase_characters = _unwrapped("erase_characters")
+    insert_characters = _unwrapped("insert_characters")
+    delete_characters = _unwrapped("delete_characters")
+    insert_lines = _unwrapped("insert_lines")
+    delete_lines = _unwrapped("delete_lines")
+    tab = _unwrapped("tab")
+
+    def erase_in_display(self, how: int = 0, *_: Any, **options: Any) -> None:  # noqa: ANN401
+        """Erase (ED); 3 is about what has scrolled off, which is not here."""
+        if how != 3:  # noqa: PLR2004
+            self.cursor.x = min(self.cursor.x, self.columns - 1)
+            super().erase_in_display(how, **options)
+
+    def index(self) -> None:
+        """Go down a line (IND): below the scrolling region without scrolling it."""
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        if self.margins and self.cursor.y > self.margins.bottom:
+            self.cursor.y = min(self.cursor.y + 1, self.lines - 1)
+        else:
+            super().index()
+
+    def tabs(self, count: int = 1, **_: Any) -> None:  # noqa: ANN401 (pyte's dispatcher's)
+        """Go forward over tab stops (CHT)."""
+        for _number in range(min(count or 1, self.columns)):
+            self.tab()
 
     def reset(self) -> None:
         """Become as new."""
         self.alternate, self._normal = None, None
         self.saved.clear()
+        self._points.clear()
         super().reset()
         self.savepoints.clear()
 
@@ -108,17 +165,21 @@ class Terminal(pyte.Screen):
             step()
         self.cursor.y = row
 
-    def save_cursor(self) -> None:
+    def save_cursor(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
         """Save the cursor: each screen has one place for it, not a stack."""
-        self.savepoints.clear()
         super().save_cursor()
-        self.saved[self.alternate is not None] = (self.cursor.y, self.cursor.x)
+        screen = self.alternate is not None
+        self._points[screen] = self.savepoints.pop()
+        self.saved[screen] = (self.cursor.y, min(self.cursor.x, self.columns - 1))
 
-    def restore_cursor(self) -> None:
+    def restore_cursor(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
         """Bring the saved cursor back, as often as it is asked for."""
-        kept = list(self.savepoints)
+        point = self._points.get(self.alternate is not None)
+        self.savepoints[:] = [point] if point else []
         super().restore_cursor()
-        self.savepoints[:] = kept
+        self.savepoints.clear()
+        if point:
+            self.cursor.y = self.saved[self.alternate is not None][0]  # pyte keeps it within the scrolling region
 
     def set_mode(self, *modes: int, **private: Any) -> None:  # noqa: ANN401
         """Switch modes on."""
@@ -188,7 +249,8 @@ def _digestible(token: re.Match[bytes]) -> bytes:
     if token["csi"]:
         if token["intermediates"] or token["parameters"][:1] in {b">", b"=", b"<"}:
             return b""
-        return token["csi"].replace(b":", b";").replace(b"\xc2\x9b", b"\x1b[")
+        most = _MOST_PARAMETERS.get(token["final"], 1)  # pyte falls over what a sequence has no use for
+        return b"\x1b[" + b";".join(token["parameters"].replace(b":", b";").split(b";")[:most]) + token["final"]
     return token[0]
 
 

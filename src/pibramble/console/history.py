@@ -80,7 +80,10 @@ class History:
     def outgrown(self) -> bytes:
         """Return the part, from the front, that `redrawn` may replace."""
         raw, reach = self._raw, max(0, len(self._raw) - self._kept_bytes)
-        at = max(raw.rfind(b"\n", 0, reach) + 1, raw.rfind(b"\x1b", 0, reach))
+        at = raw.rfind(b"\x1b", 0, reach)
+        while at > 0 and raw[at + 1 : at + 2] == b"\\":  # the end of a string, not the beginning of a sequence
+            at = raw.rfind(b"\x1b", 0, at)
+        at = max(raw.rfind(b"\n", 0, reach) + 1, at)
         return bytes(raw[: at if at > 0 else reach])
 
     def redrawn(self, length: int, screen: bytes) -> None:

@@ -115,6 +115,11 @@ class Line:
         return self._log.path
 
     @property
+    def descriptor(self) -> int | None:
+        """Return the open device's descriptor, for what only a tty has (`modem`); None while there is none."""
+        return self._device.fileno() if self._device is not None else None
+
+    @property
     def status(self) -> PortStatus:
         """Return how the port is."""
         return PortStatus(
