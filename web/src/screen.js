@@ -51,6 +51,7 @@ export class Screen {
     this.search = new SearchAddon();
     this.terminal.loadAddon(this.search);
     this.terminal.open(place);
+    this.terminal.write("\x1b[?25h"); // a cursor before anybody has typed
     // A phone must not improve what is typed.
     const field = this.terminal.textarea;
     for (const [name, value] of [["autocapitalize", "none"], ["autocomplete", "off"], ["enterkeyhint", "enter"]]) {

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocketClose
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Everything from here, nothing inline, in nobody's frame. The pages need no more; xterm.js's styles: see web/src/styles.js.
+# Everything from here, nothing inline, in nobody's frame. How xterm.js's styles keep to it: web/src/styles.js.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -39,7 +39,7 @@ class Guard:
     """Refuses what no page of ours would ask."""
 
     def __init__(self, app: ASGIApp, host_is_ours: Callable[[str], bool]) -> None:
-        """Stand before `app`; `host_is_ours` knows the names of this machine, lest another name lead here (rebinding)."""
+        """Stand before `app`; `host_is_ours` knows this machine's names, lest another name lead here (rebinding)."""
         self._app, self._host_is_ours = app, host_is_ours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,8 +69,8 @@ class Guard:
         if not self._host_is_ours(urlsplit(f"//{host}").hostname or ""):
             return f'this is not "{host[:80]}"'
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-        # A browser always says where such a request comes from. What says nothing is a program, and has no cookie of ours to
-        # be abused: it says who it is in a header of its own.
+        # A browser always says where such a request comes from. What says nothing is a program, which has no cookie of
+        # ours that could be abused: it says who it is in a header of its own.
         origin = headers.get("origin")
         if changes and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return "this came from another site's page"

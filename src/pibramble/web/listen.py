@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from pibramble.errors import UsageError
 
 DEFAULT_PORT = 8470
+_BRACKETED = re.compile(r"\[(?P<address>[^]]+)\](:(?P<port>\d+))?")
 
 
 @attrs.frozen
@@ -38,14 +40,13 @@ class Listen:
         address, port = text, ""
         if text.isdecimal():
             address, port = "", text
-        elif text.startswith("["):
-            address, _, port = text[1:].partition("]")
-            port = port.removeprefix(":")
+        elif bracketed := _BRACKETED.fullmatch(text):
+            address, port = bracketed["address"], bracketed["port"] or ""
         elif text.count(":") == 1:
             address, _, port = text.partition(":")
         try:
             number = int(port) if port else DEFAULT_PORT
-            found = cls(ip_address(address) if address else cls().address, number)
+            found = cls(cls().address if text.isdecimal() else ip_address(address), number)
         except ValueError:
             found = None
         if found is None or not 0 <= found.port < 1 << 16:

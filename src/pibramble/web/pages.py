@@ -1,5 +1,7 @@
-"""What a page is: a place in the navigation, its HTML, its routes. Adding one is a module with a function like
-`consoles.page` and its name in `serve.py`.
+"""What a page is: a place in the navigation, its HTML, its routes.
+
+Another one is a module with a `Page` as in consoles.py, its HTML in static/, its script in web/src, and its name in
+serve.py.
 """
 
 from __future__ import annotations

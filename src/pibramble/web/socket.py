@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pibramble.web.access import Person
 
 NOT_LOGGED_IN = 4401  # a close code of ours (RFC 6455, 7.4.2), after HTTP's 401
-LOOK_AGAIN_S = 10.0  # between two looks whether somebody may still be here
+LOOK_AGAIN_S = 5.0  # between two looks whether somebody may still be here
 
 
 class _Flow(asyncio.Transport):
@@ -133,5 +133,5 @@ class BrowserConnection(Connection):
 
 
 async def _until_not(still_here: Callable[[], bool]) -> None:
-    while still_here():
+    while still_here():  # noqa: ASYNC110 (a file that is looked at sets no event)
         await asyncio.sleep(LOOK_AGAIN_S)

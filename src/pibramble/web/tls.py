@@ -1,8 +1,8 @@
 """The certificate of the pages: signed by an authority of our own, made by openssl(1), kept in the state folder.
 
 The authority may vouch for names and addresses of private networks alone (RFC 5280, 4.2.1.10): a phone that trusts it
-trusts it for nothing else. Its dates are fixed, and the certificate is renewed by a clock that was set: boards wake up in
-1970.
+trusts it for nothing else. Its dates are fixed, and the certificate is renewed once the clock was set: boards wake up
+in 1970.
 """
 
 from __future__ import annotations
@@ -106,10 +106,13 @@ def ensure(folder: Path, names: Sequence[str], now: datetime | None = None) -> C
     now = max(now or datetime.now(UTC), _OLDEST_NOW)
     made = Certificate(folder / _CERTIFICATE, folder / _KEY, folder / AUTHORITY, tuple(names))
     if not (folder / _AUTHORITY_KEY).exists() or not (folder / AUTHORITY).exists():
-        _make_authority(folder)
+        _make_authority(folder, names[0])
     elif _is_good(made, now):
         return made
     _make_certificate(folder, names, now)
+    if not _verifies(made, now):  # this machine has another name now, for which the authority may not vouch
+        _make_authority(folder, names[0])
+        _make_certificate(folder, names, now)
     return made
 
 
@@ -165,44 +168,59 @@ def _is_good(certificate: Certificate, now: datetime) -> bool:
     return bool(ours) and {_plain(name) for name in certificate.names} <= has and start <= now < end - _RENEW_BEFORE
 
 
-def _make_authority(folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as scratch:
-        subject = f"pibramble on {names_for(Listen())[0]}"
-        key, signed = _sign(Path(scratch), subject, [], "authority", _AUTHORITY_DAYS, ["-selfsign", "-keyfile", "key"])
-        paths.write_private(folder / _AUTHORITY_KEY, key)
-        paths.write_private(folder / AUTHORITY, signed, 0o644)
+@attrs.frozen
+class _Order:
+    """What a new certificate says, and how openssl-ca(1) is told who signs."""
+
+    subject: str
+    kind: str  # a section of the configuration
+    start: str
+    end: str
+    by: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+
+def _verifies(certificate: Certificate, now: datetime) -> bool:
+    at = str(int(now.timestamp()))
+    argv = ["openssl", "verify", "-attime", at, "-CAfile", str(certificate.authority), str(certificate.chain)]
+    return proc.run(argv, check=False).returncode == 0
+
+
+def _make_authority(folder: Path, host: str) -> None:
+    subject = f"pibramble on {host}"
+    key, signed = _sign(folder, _Order(subject, "authority", *_AUTHORITY_DAYS, by=("-selfsign", "-keyfile", "key")))
+    paths.write_private(folder / _AUTHORITY_KEY, key)
+    paths.write_private(folder / AUTHORITY, signed, 0o644)
 
 
 def _make_certificate(folder: Path, names: Sequence[str], now: datetime) -> None:
     authority = (folder / AUTHORITY).resolve()
-    by = ["-cert", str(authority), "-keyfile", str((folder / _AUTHORITY_KEY).resolve())]
-    days = tuple(f"{day:%Y%m%d%H%M%SZ}" for day in (now - timedelta(days=1), now + _LASTS))
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as scratch:
-        key, signed = _sign(Path(scratch), names[0], names, "server", (days[0], days[1]), by)
+    by = ("-cert", str(authority), "-keyfile", str((folder / _AUTHORITY_KEY).resolve()))
+    start, end = (f"{day:%Y%m%d%H%M%SZ}" for day in (now - timedelta(days=1), now + _LASTS))
+    key, signed = _sign(folder, _Order(names[0], "server", start, end, by, tuple(names)))
     paths.write_private(folder / _KEY, key)
     paths.write_private(folder / _CERTIFICATE, signed + authority.read_text(encoding="ascii"), 0o644)
 
 
-def _sign(  # noqa: PLR0913 (the parts of a certificate)
-    scratch: Path, subject: str, names: Sequence[str], kind: str, days: tuple[str, str], by: Sequence[str]
-) -> tuple[str, str]:
+def _sign(folder: Path, order: _Order) -> tuple[str, str]:
     """Return a new key and its certificate, in PEM."""
-    (scratch / "index.txt").touch()
-    host = subject.rpartition(" ")[2]
+    host = order.subject.rpartition(" ")[2]
     allowed = [f"permitted;DNS.{at} = {name}" for at, name in enumerate((host, *_PRIVATE_NAMES))]
     allowed += [f"permitted;IP.{at} = {network}" for at, network in enumerate(_PRIVATE_NETWORKS)]
-    listed = [f"{_kind(name)}.{at} = {name}" for at, name in enumerate(names)]
-    text = _CONFIGURATION.format(subject=subject, allowed="\n".join(allowed), names="\n".join(listed))
-    (scratch / "openssl.cnf").write_text(text, encoding="ascii")
-    start, end = days
-    for argv in (
-        ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "key"],
-        ["req", "-new", "-config", "openssl.cnf", "-key", "key", "-out", "request"],
-        ["ca", "-batch", "-notext", "-config", "openssl.cnf", "-extensions", kind, "-startdate", start, "-enddate", end]
-        + [*by, "-in", "request", "-out", "signed"],
-    ):
-        proc.run(["openssl", *argv], cwd=scratch, timeout_s=120)
-    return (scratch / "key").read_text(encoding="ascii"), (scratch / "signed").read_text(encoding="ascii")
+    listed = [f"{_kind(name)}.{at} = {name}" for at, name in enumerate(order.names)]
+    text = _CONFIGURATION.format(subject=order.subject, allowed="\n".join(allowed), names="\n".join(listed))
+    signing = ("-extensions", order.kind, "-startdate", order.start, "-enddate", order.end, *order.by)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
+        scratch = Path(name)
+        (scratch / "index.txt").touch()
+        (scratch / "openssl.cnf").write_text(text, encoding="ascii")
+        for argv in (
+            ("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "key"),
+            ("req", "-new", "-config", "openssl.cnf", "-key", "key", "-out", "request"),
+            ("ca", "-batch", "-notext", "-config", "openssl.cnf", *signing, "-in", "request", "-out", "signed"),
+        ):
+            proc.run(["openssl", *argv], cwd=scratch, timeout_s=120)
+        return (scratch / "key").read_text(encoding="ascii"), (scratch / "signed").read_text(encoding="ascii")
 
 
 def _kind(name: str) -> str:

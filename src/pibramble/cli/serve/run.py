@@ -53,8 +53,8 @@ def command(  # noqa: PLR0913 (options of the command line)
     Each is opened once, logged, and kept: an adapter that is pulled out is taken up again when it comes back.
     `pibramble console NAME` in another terminal sits down at one, and so does a browser.
 
-    The pages are for this machine alone, where the kernel says whose a connection is. With --listen and an address of its
-    network they go over TLS, and people log in: `pibramble serve user add`.
+    The pages are for this machine alone, where the kernel says whose a connection is. With --listen and an address of
+    its network they go over TLS, and people log in: `pibramble serve user add`.
     """
     pages = _Pages(not no_web, listen, certificate, key)
     if no_web and (listen or certificate or key):

@@ -22,7 +22,9 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--read", "read", multiple=True, metavar="PORTS", help='Ports to watch: a name, "router-*". [default: all]')
+@click.option(
+    "--read", "read", multiple=True, metavar="PORTS", help='Ports to watch: a name, "router-*". [default: all]'
+)
 @click.option("--write", "write", multiple=True, metavar="PORTS", help="Ports to take control of. [default: all]")
 @click.option("--read-only", is_flag=True, help="No port to take control of.")
 @click.option("--token", is_flag=True, help="A token for programs instead of a password; it is shown once.")
@@ -48,7 +50,9 @@ def add(  # noqa: PLR0913 (options of the command line)
 
     if read_only and write:
         raise UsageError("--read-only and --write say different things")
-    chosen = Person(name, read or (() if write else ("*",)), () if read_only or (read and not write) else write or ("*",))
+    chosen = Person(
+        name, read or (() if write else ("*",)), () if read_only or (read and not write) else write or ("*",)
+    )
     users = _users(context)
     if token:
         secret = passwords.new_token()
