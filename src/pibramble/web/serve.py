@@ -163,6 +163,7 @@ def _bind(listen: Listen) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((str(listen.address), listen.port))
+        bound.listen()  # whoever reads the address may come at once; uvicorn answers when it is ready
     except OSError as error:
         bound.close()
         raise PibrambleError(
