@@ -99,7 +99,10 @@ class Broker:
             listener(event)
 
     def _free_name(self, device: str) -> str:
-        stem = Path(device.removeprefix(SOCKET_PREFIX)).resolve().name
+        path = Path(device.removeprefix(SOCKET_PREFIX))
+        stem = path.resolve().name if path.parent.parent == Path("/dev/serial") else path.name
+        if path.parent.name == "pts":
+            stem = f"pts{stem}"
         name, number = stem, 1
         while name in self._lines:
             number += 1

@@ -21,6 +21,8 @@ _MOST_PARAMETERS = {b"m": 100, b"h": 100, b"l": 100, b"H": 2, b"f": 2, b"r": 2}
 
 _CANCELLED = re.compile(rb"(?:\x1b\[?[\x20-\x3f]*)?[\x18\x1a]")  # CAN and SUB end a sequence
 
+_IGNORED = bytes(set(range(32)) - set(b"\a\b\t\n\v\f\r\x0e\x0f\x1b"))  # pyte would draw them
+
 _NORMAL_FIRST = (47, 1047, 1049)  # modes that bring up the alternate screen
 _SCREEN_REVERSED = 5  # pyte turns each character over; here it is the terminal's business, as in a real one
 
@@ -89,7 +91,7 @@ class Terminal(pyte.Screen):
         whole = data[: len(data) - len(self._rest)]
         if b"\x18" in whole or b"\x1a" in whole:
             whole = _CANCELLED.sub(b"", whole)
-        self._stream.feed(self._decoder.decode(TOKEN.sub(_digestible, whole)))
+        self._stream.feed(self._decoder.decode(TOKEN.sub(_digestible, whole).translate(None, _IGNORED)))
 
     linefeed = _unwrapped("linefeed")
     reverse_index = _unwrapped("reverse_index")

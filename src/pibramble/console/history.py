@@ -110,7 +110,7 @@ class History:
             self._look_again_at = max(self._limit_bytes, len(self._raw) + worth)
         elif size < HARD_LIMIT_BYTES:
             self.needs_redraw = True
-            self._look_again_at = size + worth  # perhaps the program has ended by then
+            self._look_again_at = HARD_LIMIT_BYTES  # looking costs, and the redrawing is on its way
         else:  # nobody has redrawn it in time
             self._raw[: len(self.outgrown())] = b""
             self.droppings += 1

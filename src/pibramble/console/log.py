@@ -54,6 +54,7 @@ class Log:
         self._rest = b""  # of a sequence or a line end that is not whole yet
         self._line = b""  # the unfinished line, as far as it is written
         self._held = b""  # and what of it is held back, for it may hold a secret
+        self._whole = True  # the last byte that was written ends a line
         self._lost_bytes = 0
         self._lost_since = 0.0
         self._tried_at = 0.0
@@ -77,10 +78,10 @@ class Log:
         if found := INCOMPLETE.search(data[-256:]) if b"\x1b" in data[-256:] or data.endswith(b"\xc2") else None:
             self._rest = data[len(data) - len(found[0]) :]
             data = data[: len(data) - len(found[0])]
-        if data.endswith(b"\r"):  # the LF may follow
-            self._rest = b"\r" + self._rest
-            data = data[:-1]
-        text = readable(data).replace(b"\r\n", b"\n")
+        shown = readable(data)
+        whole = shown.rstrip(b"\r")  # the LF may follow
+        self._rest = shown[len(whole) :] + self._rest
+        text = whole.replace(b"\r\n", b"\n")
         if b"\r" in text:
             text = re.sub(rb"\r+\n?", b"\n", text)
         self._text(text.translate(None, _UNPRINTABLE))
@@ -117,7 +118,7 @@ class Log:
             parts.append(self._stamped(self._masked(whole + b"\n")))
             self._line = b""
         if rest:
-            if masking.may_hold_a_secret(self._line + rest):
+            if masking.MAY_HOLD_A_SECRET.search(self._line + rest):
                 self._held = rest
             else:
                 parts.append(self._stamped(rest))
@@ -128,7 +129,7 @@ class Log:
 
     def _masked(self, text: bytes) -> bytes:
         """Return text that follows the unfinished line with its secrets taken out."""
-        if not masking.may_hold_a_secret(self._line + text):
+        if not masking.MAY_HOLD_A_SECRET.search(self._line + text):
             return text
         masked = masking.mask(self._line + text)
         return masked[len(self._line) :] if masked.startswith(self._line) else masking.mask(text)
@@ -157,23 +158,21 @@ class Log:
             return
         self._tried_at = now
         try:
-            self._append(self._hole() + data if self._lost_bytes else data)
+            if self._lost_bytes:
+                self._append(self._hole())
+                self._trouble(f"the log is written again; it says what is missing ({self.path})")
+                self._lost_bytes = 0
+            self._append(data)
         except OSError as error:
             if not self._lost_bytes:
                 self._lost_since = now
                 self._trouble(f"the log cannot be written: {error.strerror} ({self.path})")
             self._lost_bytes += len(data)
-        else:
-            if self._lost_bytes:
-                self._trouble(f"the log is written again; it says what is missing ({self.path})")
-                self._lost_bytes = 0
 
     def _hole(self) -> bytes:
-        # The disk may have filled up in the middle of a line.
         between = f"{stamp(self._lost_since)} and {stamp(self._clock())}"
-        return (
-            f"\n{stamp(self._clock())} --- {self._lost_bytes} bytes were not recorded between {between} ---\n".encode()
-        )
+        broken = "" if self._whole else "\n"  # the disk may have filled up in the middle of a line
+        return f"{broken}{stamp(self._clock())} --- {self._lost_bytes} bytes were not recorded between {between} ---\n".encode()
 
     def _append(self, data: bytes) -> None:
         if self._fd is not None and self._size + len(data) > self._largest_bytes and self._size:
@@ -186,6 +185,7 @@ class Log:
         while view:
             written = os.write(self._fd, view)
             self._size += written
+            self._whole = view[written - 1] == ord("\n")
             view = view[written:]
 
     def _rotate(self) -> None:

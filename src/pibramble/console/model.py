@@ -47,7 +47,7 @@ class Enter(StrEnum):
 _ENTERS: Mapping[Enter, bytes] = {Enter.CR: b"\r", Enter.CRLF: b"\r\n", Enter.CR_NUL: b"\r\0", Enter.LF: b"\n"}
 
 _SETTINGS = re.compile(
-    r"(?P<baud>\d{2,8})(?:[ ,/](?P<bits>[5-8])(?P<parity>[NEO])(?P<stop>[12]))?(?:[ ,](?P<flow>\w+))?"
+    r"(?P<baud>\d{2,8})(?:[ ,/](?P<bits>[5-8])(?P<parity>[NEO])(?P<stop>[12]))?(?:[ ,](?P<flow>[a-z]+))?"
 )
 _LETTERS = {parity.letter: parity for parity in Parity}
 

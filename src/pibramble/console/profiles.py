@@ -41,9 +41,9 @@ class UnknownProfileError(PibrambleError):
 class _WrongError(Exception):
     """What is wrong at a path of one file, before anybody knows on which line."""
 
-    def __init__(self, path: Path, message: str, cure: str = "") -> None:
+    def __init__(self, path: Path, message: str, cure: str = "", *, on_key: bool = False) -> None:
         super().__init__(message)
-        self.path, self.message, self.cure = path, message, cure
+        self.path, self.message, self.cure, self.on_key = path, message, cure, on_key
 
 
 def own_folder() -> FilePath:
@@ -94,7 +94,7 @@ def _load(name: str, files: Mapping[str, FilePath], above: tuple[FilePath, ...])
         like = _like(name, said, files, (*above, path))
         return _profile(name, said, like)
     except _WrongError as wrong:
-        raise ProfileError(wrong.message, hint=wrong.cure, where=_where(path, text, wrong.path)) from None
+        raise ProfileError(wrong.message, hint=wrong.cure, where=_where(path, text, wrong)) from None
 
 
 def _like(
@@ -113,11 +113,13 @@ def _like(
     return _load(other, files, above)
 
 
-def _where(path: FilePath, text: str, keys: Path) -> Location:
-    places = locate(text)
+def _where(path: FilePath, text: str, wrong: _WrongError) -> Location:
+    places, keys = locate(text), wrong.path
     for length in range(len(keys), 0, -1):
         if place := places.get(keys[:length]):
-            return Location(str(path), *Lines(text).place(place.span.start))
+            return Location(
+                str(path), *Lines(text).place((place.key if wrong.on_key and place.key else place.span).start)
+            )
     return Location(str(path))
 
 
@@ -204,9 +206,8 @@ def _needed(said: Mapping[str, Any], key: str, path: Path, read: Callable[[objec
 def _only(said: Mapping[str, Any], known: Iterable[str], path: Path) -> None:
     for key in said:
         if key not in known:
-            raise _WrongError(
-                (*path, key), f"unknown key `{key}`", did_you_mean(key, list(known), f"known: {listed(known)}")
-            )
+            cure = did_you_mean(key, list(known), f"known: {listed(known)}")
+            raise _WrongError((*path, key), f"unknown key `{key}`", cure, on_key=True)
 
 
 def _list(read: Callable[[object, Path], _Value]) -> Callable[[object, Path], tuple[_Value, ...]]:

@@ -78,7 +78,10 @@ def test_silence_is_told_as_such() -> None:
     [
         (b"\r\nplain\r\n", "\nplain\n"),
         (b"\x1b[1;32mada@pi\x1b[0m$ ", "ada@pi$ "),
-        (b" --More-- \x08\x08\x08\x08\x08\x08\x08\x08\x08        \x08\x08\x08\x08\x08\x08\x08\x08\x08interface", "interface"),
+        (
+            b" --More-- \x08\x08\x08\x08\x08\x08\x08\x08\x08        \x08\x08\x08\x08\x08\x08\x08\x08\x08interface",
+            "interface",
+        ),
         (b"10 %\r20 %\rdone\r\n", "done\n"),
         (b"hunt\x08 \x08y", "huny"),
         ("grün\r\n".encode(), "grün\n"),

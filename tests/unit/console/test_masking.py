@@ -56,7 +56,9 @@ def test_prose_stays_as_it_is(prose: str) -> None:
     assert mask(prose.encode()) == prose.encode()
 
 
-@given(st.lists(st.sampled_from([bare(example) for _, example in EXAMPLES]), max_size=5), st.sampled_from([b"\n", b"\r\n"]))
+@given(
+    st.lists(st.sampled_from([bare(example) for _, example in EXAMPLES]), max_size=5), st.sampled_from([b"\n", b"\r\n"])
+)
 def test_what_is_masked_is_masked_for_good_and_keeps_its_lines(lines: list[bytes], end: bytes) -> None:
     once = mask(end.join(lines))
     assert mask(once) == once
@@ -70,8 +72,12 @@ def test_binary_noise_is_no_trouble(noise: bytes) -> None:
 
 def test_a_private_key_goes_frame_stays() -> None:
     key = b"-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----\n"
-    assert mask(b"a\n" + key + b"b\n") == b"a\n-----BEGIN RSA PRIVATE KEY-----<removed>-----END RSA PRIVATE KEY-----\nb\n"
+    assert (
+        mask(b"a\n" + key + b"b\n") == b"a\n-----BEGIN RSA PRIVATE KEY-----<removed>-----END RSA PRIVATE KEY-----\nb\n"
+    )
 
 
 def test_a_corrected_password_leaves_nothing_behind() -> None:
-    assert mask(b"sw1(config)#enable secret hunt\x08 \x08\x08 \x08ey99\r\n") == b"sw1(config)#enable secret <removed>\r\n"
+    assert (
+        mask(b"sw1(config)#enable secret hunt\x08 \x08\x08 \x08ey99\r\n") == b"sw1(config)#enable secret <removed>\r\n"
+    )

@@ -59,7 +59,12 @@ def test_an_echo_among_prompts_colours_and_wrapped_lines_is_found() -> None:
     long = b"description " + b"x" * 90
 
     def device(typed: bytes) -> bytes:
-        return b"\x1b[1msw1(config-if)#\x1b[0m" + typed[:70] + b" \r" + typed[70:].replace(b"\r", b"\r\n*Nov 25: %SYS-5\r\n")
+        return (
+            b"\x1b[1msw1(config-if)#\x1b[0m"
+            + typed[:70]
+            + b" \r"
+            + typed[70:].replace(b"\r", b"\r\n*Nov 25: %SYS-5\r\n")
+        )
 
     assert sent(long + b"\n" + long + b"\n", Pacing(check_echo=True), device).sent == (long + b"\r") * 2
 

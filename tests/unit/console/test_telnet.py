@@ -98,7 +98,9 @@ def test_commands_come_out_in_their_order_among_the_data(said: list[Event], wher
     wire = b"".join(map(on_the_wire, said))
     got = decoded(decoder, *pieces(wire, where))
     assert [event for event in got if not isinstance(event, bytes)] == [e for e in said if not isinstance(e, bytes)]
-    assert b"".join(event for event in got if isinstance(event, bytes)) == b"".join(e for e in said if isinstance(e, bytes))
+    assert b"".join(event for event in got if isinstance(event, bytes)) == b"".join(
+        e for e in said if isinstance(e, bytes)
+    )
 
 
 @given(st.binary(max_size=300), cuts)
@@ -112,7 +114,9 @@ def test_a_subnegotiation_without_an_end_is_given_up() -> None:
         list(Decoder().feed(bytes((Code.IAC, Code.SB, 44)) + b"x" * LONGEST_SUBNEGOTIATION_BYTES))
 
 
-@given(st.lists(st.tuples(st.sampled_from([Code.WILL, Code.WONT, Code.DO, Code.DONT]), st.integers(0, 50)), max_size=40))
+@given(
+    st.lists(st.tuples(st.sampled_from([Code.WILL, Code.WONT, Code.DO, Code.DONT]), st.integers(0, 50)), max_size=40)
+)
 def test_two_sides_never_negotiate_for_ever(first: list[tuple[Code, int]]) -> None:
     ready = frozenset({Option.BINARY, Option.ECHO, Option.COM_PORT})
     sides = [Options(ready, ready), Options(frozenset({Option.ECHO}), ready)]
@@ -124,7 +128,10 @@ def test_two_sides_never_negotiate_for_ever(first: list[tuple[Code, int]]) -> No
 
 
 def test_what_both_are_ready_for_is_in_force() -> None:
-    ours, theirs = Options(frozenset({Option.ECHO}), frozenset({Option.COM_PORT})), Options(frozenset({44}), frozenset({1}))
+    ours, theirs = (
+        Options(frozenset({Option.ECHO}), frozenset({Option.COM_PORT})),
+        Options(frozenset({44}), frozenset({1})),
+    )
     asked = ours.ask(ours=(Option.ECHO,), theirs=(Option.COM_PORT,))
     answers = b"".join(theirs.hear(event) for event in Decoder().feed(asked) if isinstance(event, Negotiation))
     assert not ours.ours(Option.ECHO)

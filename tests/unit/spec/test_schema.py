@@ -77,6 +77,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "hubs": sections["hubs"]["items"],
         "supplies": sections["supplies"]["items"],
         "bridges": sections["bridges"]["items"],
+        "consoles": sections["consoles"]["items"],
         "parts": sections["parts"],
     }
     for name, cls in SECTIONS.items():
