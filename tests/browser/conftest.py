@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
 from tests.browser import stage
 from tests.browser.stage import Stage
@@ -29,11 +29,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """Open pages, each in a browser of its own; at the end nothing may have been complained about in their consoles."""
+    """Open pages, each in a browser of its own; at the end nothing may have been complained about in their consoles.
+
+    `refusals`: the browser is expected to complain, since it is kept from something.
+    """
     complaints: list[str] = []
     contexts = []
 
@@ -54,14 +62,15 @@ def open_page(browser: Browser) -> Iterator[Open]:
         if message.type in {"error", "warning"} and "WebSocket" not in message.text and "status of" not in message.text:
             complaints.append(message.text)
 
-    def open_(address: str, *, phone: bool = False, **options: Any) -> Page:  # noqa: ANN401 (Playwright's)
+    def open_(address: str, *, phone: bool = False, refusals: bool = False, **options: Any) -> Page:  # noqa: ANN401 (Playwright's)
         touch = {"is_mobile": True, "has_touch": True, "device_scale_factor": 2} if phone else {}
         size = options.pop("viewport", PHONE if phone else {"width": 1280, "height": 800})
         context = browser.new_context(viewport=size, **touch, **options)
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", hear)
+        if not refusals:
+            page.on("console", hear)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
         return page

@@ -30,8 +30,8 @@ def take_control(page: Page) -> None:
 
 def send_line(page: Page, text: str) -> None:
     """Send a line with the field for phones."""
-    page.get_by_label("A line to send").and_(page.locator("input")).fill(text)
-    page.get_by_role("button", name="Send").click()
+    page.get_by_label("A line to send").fill(text)
+    page.get_by_role("button", name="Send", exact=True).click()
 
 
 def press(page: Page, *names: str) -> None:

@@ -1,4 +1,4 @@
-"""A bench for the browser tests: `pibramble serve` itself, and devices that are Debian's getty and bash on a pty each."""
+"""A bench for the browser tests: `pibramble serve` itself, and devices that are a getty and bash on a pty each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -47,7 +47,7 @@ board = "pi-zero"
 
 
 class Device:
-    """What hangs on a serial line: a getty and a bash on a pty, which socat shows as a device that can be pulled out."""
+    """What hangs on a serial line: a getty and bash on a pty, which socat shows as a device that can be pulled out."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -110,11 +110,7 @@ def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str]
     ports = Path("/dev/shm") / f"pibramble-{os.getpid()}-{folder.name}"  # noqa: S108 (a device stands below /dev)
     ports.mkdir(mode=0o700)
     devices = {name: Device(ports / name) for name in names}
-    consoles = [f'\n[[consoles]]\nname = "{name}"\nport = "{ports / name}"\nprofile = "test"\n' for name in names]
-    (folder / "cluster.toml").write_text(CLUSTER + "".join(consoles))
-    profiles = folder / "config" / "pibramble" / "profiles"
-    profiles.mkdir(parents=True, exist_ok=True)
-    (profiles / "test.toml").write_text(PROFILE)
+    write_cluster(folder, {name: device.path for name, device in devices.items()})
     for device in devices.values():
         device.plug_in()
     errors = (folder / "errors.txt").open("w")  # a pipe that nobody reads would stop the broker one day
@@ -132,6 +128,15 @@ def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str]
         said += process.stdout.readline() + process.stdout.readline()
     address = re.findall(r"pages: (\S+)/$", said, re.MULTILINE)[0]
     return Stage(address, devices, said, folder, process, prefix)
+
+
+def write_cluster(folder: Path, ports: Mapping[str, Path]) -> None:
+    """Write a cluster file with these consoles, and their profile."""
+    consoles = [f'\n[[consoles]]\nname = "{name}"\nport = "{path}"\nprofile = "test"\n' for name, path in ports.items()]
+    (folder / "cluster.toml").write_text(CLUSTER + "".join(consoles))
+    profiles = folder / "config" / "pibramble" / "profiles"
+    profiles.mkdir(parents=True, exist_ok=True)
+    (profiles / "test.toml").write_text(PROFILE)
 
 
 def command(folder: Path, *words: str) -> list[str]:

@@ -71,13 +71,22 @@ export class Screen {
     const byWidth = width / COLUMNS / this.perPixel.width;
     const limited = getComputedStyle(this.place).getPropertyValue("--fit").trim() === "both";
     const byHeight = limited && height > SMALLEST_HEIGHT_PX ? height / ROWS / this.perPixel.height : Infinity;
+    const before = this.terminal.options.fontSize;
     let size = Math.floor(Math.min(byWidth, byHeight, LARGEST_FONT_PX) / STEP_PX) * STEP_PX;
     do {
       this.terminal.options.fontSize = size;
       size -= STEP_PX;
     } while (size > 4 && this.overflows(width, byHeight === Infinity ? Infinity : height));
+    if (this.terminal.options.fontSize !== before) this.scrollAgain();
     this.place.classList.toggle("cut", this.terminal.element.offsetHeight > height + 1);
     if (this.place.classList.contains("cut")) this.showCursor();
+  }
+
+  // xterm.js 6.0 keeps its place in pixels of the old font until the next line comes; no public call makes it look again.
+  scrollAgain() {
+    const viewport = this.terminal._core._viewport;
+    viewport._latestYDisp = undefined;
+    viewport.queueSync();
   }
 
   overflows(width, height) {
