@@ -89,7 +89,12 @@ def wanted(lock: str) -> list[Requirement]:
     groups = pyproject["dependency-groups"]
     group = groups.get("build" if lock == "run.txt" else lock.removesuffix(".txt"), [])
     entries: list[str] = [entry for entry in group if isinstance(entry, str)]
-    extras = {"run.txt": ["lab"], "wiring.txt": ["wiring"], "dev.txt": ["lab", "wiring"]}.get(lock, [])
+    extras = {
+        "run.txt": ["lab"],
+        "wiring.txt": ["wiring"],
+        "backup.txt": ["backup"],
+        "dev.txt": ["lab", "wiring", "backup"],
+    }.get(lock, [])
     if extras:
         entries += pyproject["project"]["dependencies"]
     for extra in extras:
@@ -97,7 +102,7 @@ def wanted(lock: str) -> list[Requirement]:
     return [Requirement(entry) for entry in entries]
 
 
-LOCKS = ("run.txt", "wiring.txt", "dev.txt", "docs.txt", "lock.txt")
+LOCKS = ("run.txt", "wiring.txt", "backup.txt", "dev.txt", "docs.txt", "lock.txt")
 
 
 @pytest.mark.parametrize("lock", LOCKS)

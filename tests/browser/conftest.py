@@ -63,7 +63,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
             complaints.append(message.text)
 
     def open_(address: str, *, phone: bool = False, refusals: bool = False, **options: Any) -> Page:  # noqa: ANN401 (Playwright's)
-        touch = {"is_mobile": True, "has_touch": True, "device_scale_factor": 2} if phone else {}
+        touch: dict[str, Any] = {"is_mobile": True, "has_touch": True, "device_scale_factor": 2} if phone else {}
         size = options.pop("viewport", PHONE if phone else {"width": 1280, "height": 800})
         context = browser.new_context(viewport=size, **touch, **options)
         context.set_default_timeout(10_000)

@@ -152,7 +152,7 @@ def test_logging_out_ends_the_session(bench: Stage, open_safely: Open) -> None:
     [cookie] = page.context.cookies()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    page.context.add_cookies([cookie])
+    page.context.add_cookies([{"name": cookie["name"], "value": cookie["value"], "url": bench.address, "secure": True}])
     page.goto(bench.address)
     expect(page).to_have_url(re.compile("/login"))
 

@@ -17,8 +17,8 @@ async def run(line: Line, viewer: Viewer, button: Button) -> None:
 
     What a step waits for may have come while the step before it was still at work: the steps listen from the beginning.
     """
-    with line.subscribe() as tap:
-        talk = Conversation(LineWire(line, viewer, tap), line.profile.enter)
+    with line.subscribe() as ear:
+        talk = Conversation(LineWire(line, viewer, ear), line.profile.enter)
         for number, step in enumerate(button.steps, start=1):
             match step:
                 case Send():

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
 
+from pibramble.console.ear import Ear
 from pibramble.console.line import Line, Viewer
 from pibramble.console.model import Enter
 from pibramble.console.sequences import readable
-from pibramble.errors import PibrambleError, TimedOutError
+from pibramble.errors import TimedOutError
 
 SETTLE_SECONDS = 0.15  # a prompt is one when nothing follows it: 140 characters' time at 9600 baud
 LOOKED_AT_BYTES = 64 << 10  # how far back a pattern is looked for
@@ -38,11 +39,11 @@ class Wire(Protocol):
 
 
 class LineWire:
-    """A line of this process; `tap` is what its `subscribe` gives."""
+    """A line of this process; `ear` is what its `subscribe` gives."""
 
-    def __init__(self, line: Line, viewer: Viewer, tap: AsyncIterator[bytes]) -> None:
+    def __init__(self, line: Line, viewer: Viewer, ear: Ear) -> None:
         """Talk as `viewer`, who has control."""
-        self._line, self._viewer, self._tap = line, viewer, tap
+        self._line, self._viewer, self._ear = line, viewer, ear
 
     async def write(self, data: bytes) -> None:
         """Send all of it."""
@@ -50,10 +51,7 @@ class LineWire:
 
     async def read(self) -> bytes:
         """Return what has come."""
-        try:
-            return await anext(self._tap)
-        except StopAsyncIteration:
-            raise PibrambleError(f"{self._line.port.name} was closed") from None
+        return await self._ear.take()
 
 
 @attrs.frozen
@@ -145,7 +143,7 @@ def as_shown(data: bytes) -> str:
 
 
 def _typed_over(line: str) -> str:
-    """Play a line as a printer's head would: \\b goes back one place, \\r to the beginning."""
+    """Play a line as a printer's head would: a backspace goes back one place, a return to the beginning."""
     shown: list[str] = []
     at = 0
     for character in line:

@@ -6,15 +6,18 @@ Everything happens on the event loop's thread, and nothing waits for a viewer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from pibramble.console.device import Device, DeviceError, open_device
+from pibramble.console.ear import Ear
 from pibramble.console.history import History
 from pibramble.console.log import Log
 from pibramble.console.messages import (
+    ErrorCounts,
     Event,
     Notice,
     PortStatus,
@@ -34,7 +37,6 @@ MOST_READS = 8  # in a row from one line, before the others have their turn
 _FULL_READ_BYTES = 1024  # so much at once: there is probably more
 WRITE_BYTES = 4096  # at once; whoever loses control stops at such a boundary
 LONGEST_DRAIN_SECONDS = 2.0  # before a break; then it is sent all the same
-TAP_BYTES = 4 << 20
 
 
 class NotWriterError(BusyError):
@@ -89,7 +91,7 @@ class Line:
         self.writer: Viewer | None = None
         self.history = History()
         self._viewers: list[Viewer] = []
-        self._taps: list[_Tap] = []
+        self._ears: list[Ear] = []
         self._opener, self._listener = opener, listener
         self._log = Log(log_folder, trouble=self._log_trouble)
         self._device: Device | None = None
@@ -118,6 +120,22 @@ class Line:
     def descriptor(self) -> int | None:
         """Return the open device's descriptor, for what only a tty has (`modem`); None while there is none."""
         return self._device.fileno() if self._device is not None else None
+
+    @property
+    def error_counts(self) -> ErrorCounts:
+        """Return what the device's driver has counted."""
+        from pibramble.console import modem
+
+        counts = modem.counts(self._device.fileno()) if self._device is not None else None
+        if counts is None:
+            return ErrorCounts(known=False)
+        return ErrorCounts(
+            known=True,
+            framing_errors=counts.framing_errors,
+            parity_errors=counts.parity_errors,
+            overruns=counts.overruns + counts.buffer_overruns,
+            breaks=counts.breaks,
+        )
 
     @property
     def status(self) -> PortStatus:
@@ -156,8 +174,8 @@ class Line:
             self._shut()
             self._log.mark("closed")
         self._log.close()
-        for tap in self._taps:
-            tap.end()
+        for ear in self._ears:
+            ear.fail(LineError(f"{self.port.name} was closed"))
 
     def abandon(self) -> None:
         """Forget a device that could not be opened."""
@@ -239,8 +257,8 @@ class Line:
     def _received(self, data: bytes) -> None:
         for viewer in self._viewers:
             viewer.deliver(data)
-        for tap in self._taps:
-            tap.feed(data)
+        for ear in self._ears:
+            ear.feed(data)
         self.history.feed(data)
         if self.history.needs_redraw and self._redrawing is None:
             self._redrawing = asyncio.get_running_loop().create_task(self._redraw())
@@ -281,14 +299,14 @@ class Line:
         self._tell(ViewersChanged(self.port.name, tuple(other.name for other in self._viewers)))
 
     @contextmanager
-    def subscribe(self) -> Iterator[AsyncIterator[bytes]]:
+    def subscribe(self) -> Iterator[Ear]:
         """Give the bytes that come from now on, until the line is closed."""
-        tap = _Tap()
-        self._taps.append(tap)
+        ear = Ear()
+        self._ears.append(ear)
         try:
-            yield tap
+            yield ear
         finally:
-            self._taps.remove(tap)
+            self._ears.remove(ear)
 
     # --- Writing ---
 
@@ -340,14 +358,16 @@ class Line:
             self._must_write(viewer)
             device = self._open_device()
             await self._drain(device)
+            began = time.monotonic()
             device.hold_low(low=True)
             try:
                 await asyncio.sleep(duration)
             finally:
                 with suppress(OSError):  # it may have been pulled out meanwhile
                     device.hold_low(low=False)
-        self._log.mark(f"break of {duration * 1000:.0f} ms")
-        self._tell(Notice(self.port.name, f"break, {duration * 1000:.0f} ms"))
+                held_ms = min(duration, time.monotonic() - began) * 1000  # less where it was broken off
+                self._log.mark(f"break of {held_ms:.0f} ms")
+                self._tell(Notice(self.port.name, f"break, {held_ms:.0f} ms"))
 
     async def change(self, viewer: Viewer, settings: Settings) -> None:
         """Change speed and framing. Raises NotWriterError, LineError, DeviceError."""
@@ -423,38 +443,3 @@ class Line:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-class _Tap:
-    """The bytes of a line for one that waits for something in them."""
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self._filled = asyncio.Event()
-        self._ended = False
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes; of too many, the oldest go."""
-        self._kept += data
-        del self._kept[:-TAP_BYTES]
-        self._filled.set()
-
-    def end(self) -> None:
-        """Say that no more will come."""
-        self._ended = True
-        self._filled.set()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return itself."""
-        return self
-
-    async def __anext__(self) -> bytes:
-        """Return all that has come."""
-        while not self._kept:
-            if self._ended:
-                raise StopAsyncIteration
-            self._filled.clear()
-            await self._filled.wait()
-        data = bytes(self._kept)
-        self._kept.clear()
-        return data

@@ -170,12 +170,14 @@ class Log:
             self._lost_bytes += len(data)
 
     def _hole(self) -> bytes:
-        between = f"{stamp(self._lost_since)} and {stamp(self._clock())}"
+        now = stamp(self._clock())
+        between = f"{stamp(self._lost_since)} and {now}"
         broken = "" if self._whole else "\n"  # the disk may have filled up in the middle of a line
-        return f"{broken}{stamp(self._clock())} --- {self._lost_bytes} bytes were not recorded between {between} ---\n".encode()
+        return f"{broken}{now} --- {self._lost_bytes} bytes were not recorded between {between} ---\n".encode()
 
     def _append(self, data: bytes) -> None:
-        if self._fd is not None and self._size + len(data) > self._largest_bytes and self._size:
+        too_large = self._size + len(data) > self._largest_bytes
+        if self._fd is not None and too_large and self._size and self._whole:  # a line stays in one file
             self._rotate()
         if self._fd is None:
             make_private(self.path.parent)

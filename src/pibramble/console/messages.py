@@ -111,6 +111,11 @@ class WhereLog:
 
 
 @attrs.frozen
+class CountErrors:
+    """How many errors and breaks has the driver counted? Answered by `ErrorCounts`."""
+
+
+@attrs.frozen
 class Watch:
     """Send every port's events, and `Ports` first, without attaching."""
 
@@ -128,6 +133,7 @@ Request = (
     | Answer
     | OpenDevice
     | WhereLog
+    | CountErrors
     | Watch
 )
 
@@ -212,6 +218,17 @@ class LogAt:
 
 
 @attrs.frozen
+class ErrorCounts:
+    """What the driver has counted since it was loaded; `known` is false where it does not count."""
+
+    known: bool
+    framing_errors: int = 0
+    parity_errors: int = 0
+    overruns: int = 0
+    breaks: int = 0
+
+
+@attrs.frozen
 class StateChanged:
     """The device came, went, or is held by another program."""
 
@@ -279,7 +296,7 @@ class Refused:
 
 Event = StateChanged | WriterChanged | ViewersChanged | SettingsChanged | Ask | Notice
 
-Reply = Ports | Attached | Restored | Opened | Written | Cancelled | LogAt | Missed | Refused | Event
+Reply = Ports | Attached | Restored | Opened | Written | Cancelled | LogAt | ErrorCounts | Missed | Refused | Event
 
 Message = Request | Reply
 

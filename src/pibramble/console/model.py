@@ -43,6 +43,11 @@ class Enter(StrEnum):
         """Return what goes down the line."""
         return _ENTERS[self]
 
+    @classmethod
+    def of(cls, sent: str) -> Enter:
+        """Return the Enter key that sends this."""
+        return next(enter for enter, known in _ENTERS.items() if known == sent.encode())
+
 
 _ENTERS: Mapping[Enter, bytes] = {Enter.CR: b"\r", Enter.CRLF: b"\r\n", Enter.CR_NUL: b"\r\0", Enter.LF: b"\n"}
 
@@ -176,6 +181,7 @@ class Port:
     profile: str
     settings: Settings
     source: Source
+    tcp_port: int | None = None  # of RFC 2217 on this machine's loopback
 
     @property
     def socket(self) -> str | None:

@@ -23,4 +23,4 @@ def of_nodes(devices: Mapping[str, str], load_profile: Callable[[str], Profile])
 
 def _port(console: ConsolePlan, load_profile: Callable[[str], Profile]) -> Port:
     settings = Settings.parse(console.settings) if console.settings else load_profile(console.profile).settings
-    return Port(console.name, console.port, console.profile, settings, Source.CLUSTER_FILE)
+    return Port(console.name, console.port, console.profile, settings, Source.CLUSTER_FILE, console.tcp_port)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, IntFlag
+from typing import Any
 
 import attrs
 
@@ -116,7 +117,8 @@ class ChangeSettings:
 
     def applied(self, settings: Settings) -> Settings:
         """Return the settings as the client wants them."""
-        return attrs.evolve(settings, **dict([self.change])) if self.change else settings
+        changes: dict[str, Any] = dict([self.change]) if self.change else {}
+        return attrs.evolve(settings, **changes)
 
 
 @attrs.frozen

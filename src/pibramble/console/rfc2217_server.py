@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import termios
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 import attrs
@@ -54,6 +56,17 @@ _STATES = {
 }
 
 
+def listeners(lines: Sequence[Line], first_tcp_port: int | None) -> tuple[Listener, ...]:
+    """Return a listener, not yet started, for each line that has a TCP port; with a first one, for every line.
+
+    A line keeps the port of its own; the others get the first one and those after it, in their order.
+    """
+    taken = {line.port.tcp_port for line in lines}
+    free = (port for port in itertools.count(first_tcp_port or 0) if port not in taken)
+    wanted = ((line, line.port.tcp_port or (next(free) if first_tcp_port else None)) for line in lines)
+    return tuple(Listener(line, port) for line, port in wanted if port is not None)
+
+
 class Listener:
     """Listens for one line."""
 
@@ -67,6 +80,16 @@ class Listener:
         self._line, self._address, self._wanted = line, address, tcp_port
         self._server: asyncio.Server | None = None
         self._peers: set[Peer] = set()
+
+    @property
+    def name(self) -> str:
+        """Return the line's name."""
+        return self._line.port.name
+
+    @property
+    def url(self) -> str:
+        """Return where it is, as pyserial takes it."""
+        return f"rfc2217://{self._address}:{self.tcp_port}"
 
     @property
     def tcp_port(self) -> int:
@@ -136,6 +159,9 @@ class Peer(asyncio.Protocol):
                 if isinstance(event, Negotiation):  # at once: what follows is to be read by it
                     self._negotiate(event)
                     continue
+                if isinstance(event, Subnegotiation) and event.option == Option.COM_PORT and not self._is_program:
+                    # pyserial never says WILL when our DO comes before it has begun; it means it all the same.
+                    self._negotiate(Negotiation(Code.WILL, Option.COM_PORT))
                 self._queue.append(event)
                 self._queued_bytes += len(event) if isinstance(event, bytes) else 1
         except TelnetError as error:
@@ -409,7 +435,7 @@ class Peer(asyncio.Protocol):
             self._raw(self._encoder.encode(f"\r\n[pibramble: {text}]\r\n".encode()))
 
     def _refuse(self, why: str) -> None:
-        """A person is told once, until the control is free; a program is hung up on."""
+        """Tell a person once, until the control is free; hang up on a program."""
         if self._is_program:
             self._hang_up(why)
         elif not self._told_that_busy:

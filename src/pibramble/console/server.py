@@ -26,6 +26,7 @@ from pibramble.console.messages import (
     Cancel,
     Cancelled,
     ChangeSettings,
+    CountErrors,
     Detach,
     Event,
     Frames,
@@ -195,6 +196,8 @@ class Connection(asyncio.Protocol):
                     self._say(Opened(self._broker.open_device(request.device, request.profile, settings).port.name))
                 case WhereLog():
                     self._say(LogAt(str(self._attached().log_path)))
+                case CountErrors():
+                    self._say(self._attached().error_counts)
                 case SendBreak():
                     line = self._attached()
                     self._queue(_Job("send-break", lambda: line.send_break(self, request.seconds)))

@@ -11,8 +11,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from pibramble.console import profiles
+from pibramble.console import pacing, profiles
 from pibramble.console.client import Client
+from pibramble.console.ear import Ear
 from pibramble.console.menu import Command, Keys, Prompt, Typed, help_lines
 from pibramble.console.messages import (
     Ask,
@@ -25,12 +26,13 @@ from pibramble.console.messages import (
     StateChanged,
     WriterChanged,
 )
-from pibramble.console.model import Settings, State
+from pibramble.console.model import Enter, Settings, State
 from pibramble.console.terminal import Output, raw
 from pibramble.errors import Exit, PibrambleError
 
 LARGEST_PASTE_BYTES = 32 << 20  # held here, so that it can be thrown away; more than that waits in the terminal
 LARGEST_HELD_BYTES = 1 << 20  # of output, while the menu asks something
+READING_SECONDS = 1.5  # a line that is ours, over a full-screen program's
 REMIND_SECONDS = 5.0  # between two reminders that typing has no effect
 
 # What a terminal says by itself when a device asks it something. Without control it goes nowhere, silently.
@@ -53,9 +55,12 @@ class Shell:
         self._attached: Attached | None = None
         self._writer: str | None = None
         self._mine = False
+        self._greeted = False  # the greeting has said that we have control
+        self._redrawing: asyncio.TimerHandle | None = None
         self._outgoing = bytearray()
         self._sending: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._echo: Ear | None = None  # while a file is sent
         self._dialogue: Callable[[bytes], None] | None = None  # takes the keys while the menu asks something
         self._held = bytearray()
         self._reminded_at = -REMIND_SECONDS
@@ -79,26 +84,33 @@ class Shell:
                 loop.remove_reader(self._stdin)
                 for number in signals:
                     loop.remove_signal_handler(number)
+                if self._redrawing is not None:
+                    self._redrawing.cancel()
                 for task in (*self._tasks, *([self._sending] if self._sending else [])):
                     task.cancel()
                 self._output.close()
                 self.client.close()
 
     async def _begin(self) -> None:
+        self._dialogue = lambda _keys: None  # what is said here stands above the restored screen, and does not move it
         attached = await self.client.attach(self._port, self._name, read_only=self._read_only)
-        self._attached = attached
-        status = attached.status
-        self._writer = status.writer
+        self._attached, status = attached, attached.status
+        self._writer, self._greeted = status.writer, status.writer is None and not self._read_only
         state = "" if status.state is State.OPEN else f", {status.reason or status.state}"
-        self._tell(f"{status.name}: {status.device} {status.settings}{state}. Ctrl-] ? helps, Ctrl-] q leaves.")
-        if self._read_only:
-            self._tell("read-only")
-        elif status.writer is None:
+        if self._greeted:
             self.client.take_control()
-        else:
-            self._tell(f"{status.writer} has control; Ctrl-] t takes it")
+        control = "you have control" if self._greeted else self._control()
+        self._tell(
+            f"{status.name}: {status.device} {status.settings}{state}; {control}.", "Ctrl-] ? helps, Ctrl-] q leaves."
+        )
+        self._close_dialogue()
         if os.isatty(self._stdin):
             asyncio.get_running_loop().add_reader(self._stdin, self._typed)
+
+    def _control(self) -> str:
+        if self._read_only:
+            return "read-only"
+        return f"{self._writer or 'nobody'} has control; Ctrl-] t takes it"
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -107,6 +119,8 @@ class Shell:
     # --- From the line to the terminal ---
 
     def _data(self, data: bytes, fresh: bool) -> None:  # noqa: FBT001 (the client's own order)
+        if self._echo is not None and not fresh:
+            self._echo.feed(data)
         if fresh:
             if not data:
                 return
@@ -123,8 +137,12 @@ class Shell:
         match event:
             case WriterChanged():
                 self._writer, self._mine = event.writer, event.you
+                if not event.you:
+                    self._stop_file("somebody else has control")
                 if event.you:
-                    self._tell("you have control")
+                    if not self._greeted:
+                        self._tell("you have control")
+                    self._greeted = False
                 elif not self._read_only:
                     self._tell(f"{event.writer} has taken control" if event.writer else "nobody has control now")
             case StateChanged(state=State.OPEN):
@@ -141,6 +159,7 @@ class Shell:
                 self._ask(event)
             case Refused():
                 self._outgoing.clear()
+                self._stop_file(event.message)
                 self._tell(f"{event.message}{f' ({event.hint})' if event.hint else ''}")
 
     def _write(self, data: bytes) -> None:
@@ -148,8 +167,16 @@ class Shell:
             self._output.write(data)
 
     def _tell(self, *lines: str) -> None:
-        """Say something on lines of its own, told from the device's by its look."""
+        """Say something on lines of its own, told from the device's by its look.
+
+        A full-screen program knows nothing of them: its screen is drawn anew after a while.
+        """
         self._write(b"".join(b"\r\n\x1b[7m " + line.encode() + b" \x1b[27m" for line in lines) + b"\r\n")
+        if self._output is not None and self._output.alternate and self._attached is not None:
+            if self._redrawing is not None:
+                self._redrawing.cancel()
+            seconds = READING_SECONDS * len(lines)
+            self._redrawing = asyncio.get_running_loop().call_later(seconds, lambda: self._do(self._redraw()))
 
     # --- From the keyboard to the line ---
 
@@ -170,6 +197,8 @@ class Shell:
     def _take(self, data: bytes) -> None:
         for action in self._keys.feed(data):
             match action:
+                case Typed() if self._dialogue is not None:  # typed ahead of the menu's question
+                    self._dialogue(action.data)
                 case Typed():
                     self._send(action.data)
                 case Command():
@@ -182,8 +211,7 @@ class Shell:
             if not _ANSWER.sub(b"", data) or time.monotonic() - self._reminded_at < REMIND_SECONDS:
                 return
             self._reminded_at = time.monotonic()
-            who = f"{self._writer} has control" if self._writer else "nobody has control"
-            self._tell("read-only" if self._read_only else f"{who}; Ctrl-] t takes it")
+            self._tell(self._control())
             return
         enter = self._attached.enter.encode() if self._attached else b"\r"
         self._outgoing += data if enter == b"\r" else data.replace(b"\r", enter)
@@ -243,7 +271,12 @@ class Shell:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _stop_file(self, why: str) -> None:
+        if self._echo is not None:
+            self._echo.fail(PibrambleError(f"the rest of the file was not sent: {why}"))
+
     async def _cancel(self) -> None:
+        self._stop_file("it was thrown away")
         waiting = len(self._outgoing)
         self._outgoing.clear()
         if self._sending is not None:
@@ -275,16 +308,12 @@ class Shell:
         if not self._mine:
             raise PibrambleError("you do not have control", hint="Ctrl-] t takes it")
         assert self._attached is not None  # noqa: S101 (files are sent from the menu, which comes later)
-        pacing = profiles.load(self._attached.status.profile).pacing
-        enter = self._attached.enter.encode()
-        lines = data.replace(b"\r\n", b"\n").split(b"\n")
-        for number, line in enumerate(lines):
-            whole = line if number == len(lines) - 1 else line + enter
-            pieces = [whole[at : at + 1] for at in range(len(whole))] if pacing.per_character_seconds else [whole]
-            for piece in pieces:
-                await self.client.write(piece)
-                await asyncio.sleep(pacing.per_character_seconds)
-            await asyncio.sleep(pacing.per_line_seconds)
+        how = profiles.load(self._attached.status.profile).pacing
+        self._echo = echo = Ear()
+        try:
+            await pacing.send(data, _FileWire(self.client, echo), how, Enter.of(self._attached.enter))
+        finally:
+            self._echo = None
         self._tell(f"{path}: {len(data):,} bytes sent")
 
     def _change(self, text: str) -> None:
@@ -337,3 +366,17 @@ class Shell:
         self._dialogue = None
         held, self._held = bytes(self._held), bytearray()
         self._write(held)
+
+
+class _FileWire:
+    """The line as a file is sent on it: what comes back is for the person, and for the comparison."""
+
+    def __init__(self, client: Client, echo: Ear) -> None:
+        self._client, self._echo = client, echo
+
+    async def write(self, data: bytes) -> None:
+        self._echo.check()
+        await self._client.write(data)
+
+    async def read(self) -> bytes:
+        return await self._echo.take()

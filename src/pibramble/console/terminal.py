@@ -44,7 +44,7 @@ class Output:
         self._pause, self._resume = pause, resume
         self._buffer = bytearray()
         self._paused = False
-        self._alternate = False
+        self.alternate = False  # a full-screen program's screen is shown
         self._own = False
         self._fd = fd
         self._was_blocking = True
@@ -62,7 +62,7 @@ class Output:
     def write(self, data: bytes) -> None:
         """Write, now or when there is room."""
         if b"\x1b[?" in data and (found := _ALTERNATE.findall(data)):
-            self._alternate = found[-1] == b"h"
+            self.alternate = found[-1] == b"h"
         if self._buffer:
             self._buffer += data
         else:
@@ -76,7 +76,7 @@ class Output:
 
     def clean(self) -> bytes:
         """Return what switches off all that the device switched on."""
-        return (b"\x1b[?1049l" if self._alternate else b"") + GIVEN_BACK
+        return (b"\x1b[?1049l" if self.alternate else b"") + GIVEN_BACK
 
     def close(self) -> None:
         """Give the terminal back, as it was."""

@@ -71,6 +71,7 @@ class ConsolePlan:
     port: str  # its serial device
     profile: str
     settings: str  # speed and framing; empty: the profile's
+    tcp_port: int | None = None  # where it is offered by RFC 2217, on the head's loopback
 
 
 @attrs.frozen

@@ -66,7 +66,8 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         lab=cluster.lab,
         emulator=cluster.emulator,
         consoles=tuple(
-            ConsolePlan(section.name, section.port, section.profile, section.settings) for section in cluster.consoles
+            ConsolePlan(section.name, section.port, section.profile, section.settings, section.tcp_port)
+            for section in cluster.consoles
         ),
         source=source,
     )

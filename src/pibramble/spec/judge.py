@@ -38,6 +38,7 @@ def said_consoles(view: View) -> Iterator[Finding]:
         yield from consoles.names(view)
         yield from consoles.ports(view)
         yield from consoles.profiles(view)
+        yield from consoles.tcp_ports(view)
 
 
 def said_parts(view: View) -> Iterator[Finding]:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     BAUD = "baud"
     PROFILE = "profile"
     SETTINGS = "speed and framing"
+    TCP_PORT = "TCP port"
     MEGABYTES = "MB"
     PART = "part"
     IMAGE = "image file"
@@ -233,6 +234,11 @@ class ConsoleSection:
         'Speed and framing, where they are not the profile\'s: "9600 8N1", "115200 8N1 rtscts".',
         kind=Kind.SETTINGS,
         default="",
+    )
+    tcp_port: int | None = _field(
+        "Where `pibramble serve` offers it by RFC 2217, on 127.0.0.1 alone. Default: nowhere.",
+        kind=Kind.TCP_PORT,
+        default=None,
     )
 
 

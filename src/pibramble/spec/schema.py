@@ -17,6 +17,7 @@ from pibramble.serialise import plain
 from pibramble.spec.additions import keys_of_part
 from pibramble.spec.judge import LEAST_DISK_MB
 from pibramble.spec.model import Cluster, Kind
+from pibramble.spec.rules.consoles import HIGHEST_TCP_PORT, LOWEST_TCP_PORT
 from pibramble.spec.rules.links import NAMED_RATES, SLOWEST_BAUD
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +38,7 @@ _KINDS: Mapping[Kind, Mapping[str, Any]] = {
     Kind.MAC: {"pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"},
     Kind.BAUD: {"minimum": SLOWEST_BAUD, "maximum": NAMED_RATES[-1]},
     Kind.SETTINGS: {"pattern": r"^(\d{2,8}([ ,/][5-8][NEO][12])?([ ,](none|rtscts|xonxoff))?)?$"},
+    Kind.TCP_PORT: {"minimum": LOWEST_TCP_PORT, "maximum": HIGHEST_TCP_PORT},
     Kind.MEGABYTES: {"minimum": LEAST_DISK_MB},
     Kind.IMAGE: {"pattern": r".\.img(\.(xz|gz|zst))?$"},
 }

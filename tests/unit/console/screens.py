@@ -28,7 +28,7 @@ def terminal(stream: bytes, rows: int = 24) -> Terminal:
 
 
 def differences(stream: bytes, *, rows: int = 24, limit: int, kept: int, step: int) -> tuple[History, list[int]]:
-    """Feed a stream in steps to a small history; return it, and where a restored screen differed from the watched one."""
+    """Feed a stream in steps to a small history; return it, and where a restored screen was not the watched one."""
     history, watched, wrong = History(limit, kept), Terminal(rows), []
     for at in range(0, len(stream), step):
         piece = stream[at : at + step]

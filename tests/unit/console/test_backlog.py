@@ -9,7 +9,7 @@ from pibramble.console.messages import Missed, Notice, Restored
 
 
 def drain(backlog: Backlog) -> list[object]:
-    found = []
+    found: list[object] = []
     while (piece := backlog.take()) is not None:
         found.append(piece)
     return found

@@ -21,7 +21,7 @@ SESSIONS = Path(__file__).parent / "sessions"
 
 def boot_log(lines: int) -> bytes:
     """Return a kernel's log in colours."""
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 (the same numbers every time)
     return b"".join(
         b"[%12.6f] \x1b[%dm%s\x1b[m: new device found, number %d\r\n"
         % (number * 0.37, chance.choice([1, 31, 32, 33]), b"usb" * chance.randint(1, 9), number)
@@ -74,7 +74,7 @@ def test_a_program_that_clears_the_screen_is_cut_there() -> None:
 
 
 def test_a_full_screen_program_that_never_clears_is_redrawn() -> None:
-    chance = random.Random(2)
+    chance = random.Random(2)  # noqa: S311 (likewise)
     stream = b"$ htop\r\n\x1b[?1049h\x1b[22;0;0t\x1b[1;24r\x1b(B\x1b[m" + b"".join(
         b"\x1b[%d;%dH\x1b[3%dm%d" % (chance.randint(1, 24), chance.randint(1, 80), number % 8, number)
         for number in range(900)
@@ -87,7 +87,8 @@ def test_a_full_screen_program_that_never_clears_is_redrawn() -> None:
 
 def test_queries_are_not_asked_again() -> None:
     history = History()
-    queries = b"\x1b[6n\x1b[c\x1b[>c\x1b[5n\x1bZ\x05\x1b[?6n\x1bP$qm\x1b\\\x1b]11;?\x07\x1b]4;1;?\x1b\\\x1b[18t\x1b[?1$p\x1b[x\x1b[>q"
+    queries = b"\x1b[6n\x1b[c\x1b[>c\x1b[5n\x1bZ\x05\x1b[?6n\x1bP$qm\x1b\\\x1b]11;?\x07\x1b]4;1;?\x1b\\"
+    queries += b"\x1b[18t\x1b[?1$p\x1b[x\x1b[>q"
     history.feed(b"before" + queries + b"after\x1b]0;title\x07\x1b[3;4r\x1b[1m")
     assert history.restore() == b"beforeafter\x1b]0;title\x07\x1b[3;4r\x1b[1m"
 

@@ -32,7 +32,7 @@ def test_a_log_keeps_every_line_back_that_a_rule_may_change(_rule: Rule, example
 @pytest.mark.parametrize(
     "prose",
     [
-        "systemd[1]: Started systemd-ask-password-console.path - Dispatch Password Requests to Console Directory Watch.",
+        "systemd[1]: Started systemd-ask-password-console.path - Dispatch Password Requests to Console.",
         "Hit any key to stop autoboot:  3",
         "Press RETURN to get started!",
         "% Bad passwords",

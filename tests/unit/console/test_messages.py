@@ -82,7 +82,7 @@ def test_what_is_no_request_is_refused_in_words(said: str, words: str) -> None:
         decode_request(said)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_no_json_at_all_breaks_the_decoder(value: object) -> None:
     for said in (json.dumps(value), json.dumps({"type": "attach", "port": value, "name": value})):
         try:

@@ -23,10 +23,12 @@ _LAB_LOOK_SECONDS = 2.0
 
 
 @attrs.frozen
-class _Pages:
-    """What the command line says of the pages."""
+class _Wanted:
+    """What the command line says."""
 
-    wanted: bool
+    devices: tuple[str, ...]
+    first_tcp_port: int | None
+    pages: bool
     listen: str | None
     certificate: str | None
     key: str | None
@@ -34,6 +36,10 @@ class _Pages:
 
 @click.command(short_help="Serve the serial lines and their pages.")
 @click.argument("devices", metavar="[DEVICE]...", nargs=-1, shell_complete=complete_port)
+@click.option(
+    "--rfc2217", "first_tcp_port", type=click.IntRange(1, 65535), metavar="PORT",
+    help="Offer each line by RFC 2217 too, on 127.0.0.1: from this TCP port on. [default: those with a tcp_port]",
+)  # fmt: skip
 @click.option("--no-web", is_flag=True, help="No pages: the broker alone.")
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the pages are. [default: 127.0.0.1:8470]")
 @click.option("--certificate", type=click.Path(readable=False), help="A certificate (PEM) instead of our authority's.")
@@ -43,6 +49,7 @@ def command(  # noqa: PLR0913 (options of the command line)
     context: Context,
     devices: tuple[str, ...],
     *,
+    first_tcp_port: int | None,
     no_web: bool,
     listen: str | None,
     certificate: str | None,
@@ -56,33 +63,39 @@ def command(  # noqa: PLR0913 (options of the command line)
     The pages are for this machine alone, where the kernel says whose a connection is. With --listen and an address of
     its network they go over TLS, and people log in: `pibramble serve user add`.
     """
-    pages = _Pages(not no_web, listen, certificate, key)
     if no_web and (listen or certificate or key):
         raise UsageError("--no-web and options of the pages say different things")
     if bool(certificate) != bool(key):
         raise UsageError("a certificate and its key go together", hint="--certificate FILE --key FILE")
-    return asyncio.run(_serve(context, bench(context), devices, pages))
+    wanted = _Wanted(devices, first_tcp_port, not no_web, listen, certificate, key)
+    return asyncio.run(_serve(context, bench(context), wanted))
 
 
-async def _serve(context: Context, found: Bench, devices: tuple[str, ...], pages: _Pages) -> int:
+async def _serve(context: Context, found: Bench, wanted: _Wanted) -> int:
+    from pibramble.console import rfc2217_server
     from pibramble.console.broker import Broker
     from pibramble.console.server import Server
 
     broker = Broker(found.folder)
     server = Server(broker, found.folder)
+    listeners: tuple[rfc2217_server.Listener, ...] = ()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    web = _web(broker, found.folder, pages) if pages.wanted else None
+    web = _web(broker, found.folder, wanted) if wanted.pages else None
     await server.start()
     works = [loop.create_task(_look_for_lab(context))]
     try:
         broker.serve(found.ports)
-        for device in devices:
+        for device in wanted.devices:
             broker.open_device(device)
         for line in broker.lines.values():
             click.echo(f"{line.port.name}: {line.port.device} {line.settings}, {line.state}")
+        listeners = rfc2217_server.listeners(list(broker.lines.values()), wanted.first_tcp_port)
+        for listener in listeners:
+            await listener.start()
+            click.echo(f"{listener.name}: {listener.url}")
         click.echo(f"serving {len(broker.lines)} lines on {server.path}; Ctrl-C ends it")
         if web is not None:
             _say_where(web)
@@ -96,17 +109,18 @@ async def _serve(context: Context, found: Bench, devices: tuple[str, ...], pages
             with suppress(asyncio.CancelledError):
                 await work
         await server.close()
+        await asyncio.gather(*(listener.close() for listener in listeners))
         await broker.close()
     return 0
 
 
-def _web(broker: Broker, folder: Path, pages: _Pages) -> Web:
+def _web(broker: Broker, folder: Path, wanted: _Wanted) -> Web:
     from pibramble.web.listen import Listen
     from pibramble.web.serve import Settings, Web
     from pibramble.web.tls import Certificate
 
-    brought = Certificate(Path(pages.certificate), Path(pages.key)) if pages.certificate and pages.key else None
-    return Web(broker, Settings(Listen.parse(pages.listen) if pages.listen else Listen(), folder, brought))
+    brought = Certificate(Path(wanted.certificate), Path(wanted.key)) if wanted.certificate and wanted.key else None
+    return Web(broker, Settings(Listen.parse(wanted.listen) if wanted.listen else Listen(), folder, brought))
 
 
 def _say_where(web: Web) -> None:

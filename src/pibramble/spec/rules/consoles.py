@@ -15,6 +15,8 @@ from pibramble.spec.rules.links import device
 from pibramble.spec.rules.names import label_wrong
 from pibramble.spec.rules.view import View
 
+LOWEST_TCP_PORT, HIGHEST_TCP_PORT = 1024, 65535  # below 1024 only root may listen
+
 
 def names(view: View) -> Iterator[Finding]:
     """Check that every console has a name of its own; a node's console has the node's."""
@@ -74,6 +76,22 @@ def profiles(view: View) -> Iterator[Finding]:
                 Settings.parse(section.settings)
         except ValueError as error:
             yield Finding("console-settings", ("consoles", number, "settings"), str(error))
+
+
+def tcp_ports(view: View) -> Iterator[Finding]:
+    """Check that every TCP port is one that no privilege is needed for, and belongs to one console alone."""
+    seen: dict[int, Path] = {}
+    for number, section in enumerate(view.cluster.consoles):
+        path: Path = ("consoles", number, "tcp_port")
+        if section.tcp_port is None:
+            continue
+        if not LOWEST_TCP_PORT <= section.tcp_port <= HIGHEST_TCP_PORT:
+            message = f"the TCP port {section.tcp_port} cannot be used"
+            yield Finding("tcp-port", path, message, f"one from {LOWEST_TCP_PORT} to {HIGHEST_TCP_PORT}, as 7001")
+        elif first := seen.get(section.tcp_port):
+            message = f"the TCP port {section.tcp_port} is given twice: another console has it too"
+            yield Finding("tcp-port", path, message, "give every console a port of its own", rests_on=(first,))
+        seen.setdefault(section.tcp_port, path)
 
 
 def _taken(view: View) -> Iterator[tuple[str, tuple[str, Path]]]:

@@ -11,7 +11,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 import tty
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,9 +21,10 @@ from pibramble.errors import MissingError
 from pibramble.plan.model import Plan
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.state import LabState
-from pibramble.targets.processes import LABEL, Process
+from pibramble.targets.processes import Process
 
 LOOK_SECONDS = 0.5  # between two looks at which nodes run
+AGAIN_SECONDS = 1.0  # between two log-ins; a node that goes down ends its login first
 UNHEARD_SECONDS = 1.0  # so long a full line holds a node up; then what it says is dropped, as a UART does
 _READ_BYTES = 16 << 10
 
@@ -53,7 +53,6 @@ def ensure(folder: Path, user: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            env={**os.environ, LABEL: str(folder)},  # `down` ends it with the lab
             start_new_session=True,
         )
 
@@ -91,9 +90,8 @@ class Console:
 
     async def _keep(self) -> None:
         while self.init.alive():
-            began = time.monotonic()
             await self._session()
-            await asyncio.sleep(max(0.0, 1 - (time.monotonic() - began)))  # a login that fails at once, say
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _session(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,6 +161,9 @@ async def _room(fd: int, seconds: float) -> bool:
 async def keep(folder: Path, user: str) -> None:
     """Keep the consoles of all nodes that run, until the lab has gone."""
     consoles: dict[str, Console] = {}
+    for stale in (folder / _FOLDER).iterdir():
+        if stale.is_symlink():  # of a keeper that was killed: by now it may be anybody's terminal
+            stale.unlink()
     try:
         while (state := LabState.load(folder / "lab.json")) is not None and state.keeper.alive():
             for name, console in list(consoles.items()):
@@ -185,7 +186,7 @@ def login(inside: Sequence[str], user: str) -> list[str]:
     The user has no password (the cluster's nodes know keys only), and whoever can enter the node needs none.
     """
     getty = f"agetty --noclear --8bits --autologin {user} - 115200 vt220"
-    return [*inside, "script", "--quiet", "--flush", "--return", "--command", getty, "/dev/null"]
+    return [*inside, "env", "--chdir=/", "script", "--quiet", "--flush", "--return", "--command", getty, "/dev/null"]
 
 
 def _give(device: Path) -> None:

@@ -1,0 +1,27 @@
+"""Sends text to a device and returns what it answers: without the echo, without the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pibramble.console.conversation import Conversation
+
+_QUIET_SECONDS = 0.1
+_LONGEST_NOISE_SECONDS = 2.0
+
+
+async def ask(talk: Conversation, text: str, prompts: Sequence[str], timeout_seconds: float) -> str:
+    """Send a line; return the answer when one of the prompts (regular expressions) has come. Raises TimedOutError."""
+    await talk.hush(_QUIET_SECONDS, _LONGEST_NOISE_SECONDS)
+    await talk.send(f"{text}\n")
+    heard = await talk.wait_for_prompt(prompts, timeout_seconds)
+    return answer(heard.text, text)
+
+
+def answer(heard: str, sent: str) -> str:
+    """Return what a device said, without the echo of what was sent before it and the prompt after it."""
+    lines = heard.split("\n")[:-1]
+    echo = sent.strip()
+    if lines and lines[0].rstrip().endswith(echo):  # what was typed stands behind the prompt, or alone
+        lines = lines[1:]
+    return "".join(f"{line.rstrip()}\n" for line in lines)

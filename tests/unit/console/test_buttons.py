@@ -1,0 +1,139 @@
+"""A hot button's steps run in their order on a real line; what they wait for and who may press is respected."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from pibramble.console.buttons import DeclinedError
+from pibramble.console.line import NotWriterError
+from pibramble.console.messages import Event
+from pibramble.console.model import Break, Button, Confirm, Send, WaitFor
+from pibramble.errors import TimedOutError, UsageError
+from tests.unit.console.benches import Bench, Device
+
+
+class Person:
+    name = "ada in the shell"
+    may_write = True
+
+    def __init__(self, *, says: bool) -> None:
+        self.says, self.asked = says, list[str]()
+
+    def deliver(self, data: bytes) -> None:
+        pass
+
+    def notice(self, event: Event) -> None:
+        pass
+
+    async def ask(self, question: str) -> bool:
+        self.asked.append(question)
+        return self.says
+
+
+BUTTONS = (
+    Button("no-pager", "no pager", (Send("terminal length 0\n"), WaitFor("[>#] ?$", 1), Send("show clock\n"))),
+    Button("reset", "reset", (Confirm("Restart the router?"), Send("reset\n"))),
+    Button("rommon", "Break", (Break(), WaitFor("rommon", 1))),
+    Button("patience", "wait", (Send("x"), WaitFor("never", 0.1))),
+)
+
+
+class Stage:
+    def __init__(self, bench: Bench, person: Person) -> None:
+        self.bench, self.person = bench, person
+        self.device: Device = bench.device()
+        self.line = bench.line(self.device)
+        self.line.profile = attrs.evolve(self.line.profile, buttons=BUTTONS)
+        bench.call(self.line.attach, person)
+        bench.call(self.line.take_control, person)
+
+    def press(self, button: str) -> None:
+        self.bench.do(self.line.press(self.person, button))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_a_step_waits_for_the_answer_to_the_one_before(bench: Bench) -> None:
+    stage = Stage(bench, Person(says=True))
+    pressing = threading.Thread(target=stage.press, args=("no-pager",))
+    pressing.start()
+    assert stage.device.heard(18) == b"terminal length 0\r"
+    assert stage.device.heard(1, 0.2) == b""
+    stage.device.say(b"terminal length 0\r\nsw1#")
+    assert stage.device.heard(11) == b"show clock\r"
+    pressing.join(5)
+
+
+def test_a_wait_in_vain_names_the_step(bench: Bench) -> None:
+    stage = Stage(bench, Person(says=True))
+    stage.device.say(b"")
+    with pytest.raises(TimedOutError, match=r"wait, step 2 of 2: waited 0\.1 s for /never/"):
+        stage.press("patience")
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_question_comes_first(bench: Bench, *, says: bool) -> None:
+    stage = Stage(bench, Person(says=says))
+    if says:
+        stage.press("reset")
+    else:
+        with pytest.raises(DeclinedError):
+            stage.press("reset")
+    assert stage.person.asked == ["Restart the router?"]
+    assert stage.device.heard(6, 0.3 if not says else 5) == (b"reset\r" if says else b"")
+
+
+def test_a_break_is_held_as_long_as_the_profile_says(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, held = Stage(bench, Person(says=True)), list[float]()
+    device = stage.line._device  # noqa: SLF001 (a pty carries no break: what the line asks its device for is looked at)
+    assert device is not None
+
+    def hold_low(*, low: bool) -> None:
+        held.append(time.monotonic() * (-1 if low else 1))
+        if not low:
+            stage.device.say(b"rommon 1 >")
+
+    monkeypatch.setattr(device, "hold_low", hold_low)
+    stage.press("rommon")
+    assert 0.29 <= sum(held) <= 0.5
+
+
+def test_who_has_no_control_presses_nothing(bench: Bench) -> None:
+    stage = Stage(bench, Person(says=True))
+    bench.call(stage.line.release, stage.person)
+    with pytest.raises(NotWriterError):
+        stage.press("reset")
+    assert stage.person.asked == []
+
+
+def test_a_button_that_is_not_there_is_named(bench: Bench) -> None:
+    stage = Stage(bench, Person(says=True))
+    with pytest.raises(UsageError, match='cisco-ios has no button "x"'):
+        stage.press("x")
+
+
+def test_all_waits_end_when_the_line_is_closed(bench: Bench) -> None:
+    stage = Stage(bench, Person(says=True))
+
+    async def waits() -> None:
+        with stage.line.subscribe() as ear:
+            closing = asyncio.get_running_loop().create_task(stage.line.close())
+            try:
+                with pytest.raises(Exception, match="sw1 was closed"):
+                    await ear.take()
+            finally:
+                await closing
+
+    bench.do(waits())
