@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.browser import stage
 from tests.browser.stage import Stage
@@ -16,6 +16,8 @@ from tests.browser.stage import Stage
 PHONE = {"width": 360, "height": 640}
 CHROMIUM = shutil.which("chromium") or ""
 ARGUMENTS = ["--no-sandbox"]  # Chromium refuses to be root with one
+
+expect.set_options(timeout=15_000)  # beside other work on a small machine
 
 Open = Callable[..., Page]
 

@@ -58,7 +58,14 @@ class Device:
             "/usr/sbin/agetty -n -L -l /bin/bash -o --norc\\ -i - vt100" if os.geteuid() == 0 else "/bin/bash --norc -i"
         )
         argv = ["socat", f"PTY,link={self.path},rawer", f"EXEC:{shell},pty,setsid,ctty,stderr"]
-        environment = {**os.environ, "PS1": r"sw1# ", "TERM": "vt100", "COLUMNS": "80", "LINES": "24", "HISTFILE": ""}
+        environment = {
+            **os.environ,
+            "PS1": f"{self.path.name}# ",
+            "TERM": "vt100",
+            "COLUMNS": "80",
+            "LINES": "24",
+            "HISTFILE": "",
+        }
         self._relay = subprocess.Popen(
             argv, env=environment, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -105,12 +112,12 @@ class Stage:
         shutil.rmtree(self.devices["sw1"].path.parent, ignore_errors=True)
 
 
-def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str] = ()) -> Stage:
+def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str] = (), profile: str = "test") -> Stage:
     """Start everything; `prefix` goes before the command of the broker."""
     ports = Path("/dev/shm") / f"pibramble-{os.getpid()}-{folder.name}"  # noqa: S108 (a device stands below /dev)
     ports.mkdir(mode=0o700)
     devices = {name: Device(ports / name) for name in names}
-    write_cluster(folder, {name: device.path for name, device in devices.items()})
+    write_cluster(folder, {name: device.path for name, device in devices.items()}, profile)
     for device in devices.values():
         device.plug_in()
     errors = (folder / "errors.txt").open("w")  # a pipe that nobody reads would stop the broker one day
@@ -130,9 +137,11 @@ def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str]
     return Stage(address, devices, said, folder, process, prefix)
 
 
-def write_cluster(folder: Path, ports: Mapping[str, Path]) -> None:
+def write_cluster(folder: Path, ports: Mapping[str, Path], profile: str = "test") -> None:
     """Write a cluster file with these consoles, and their profile."""
-    consoles = [f'\n[[consoles]]\nname = "{name}"\nport = "{path}"\nprofile = "test"\n' for name, path in ports.items()]
+    consoles = [
+        f'\n[[consoles]]\nname = "{name}"\nport = "{path}"\nprofile = "{profile}"\n' for name, path in ports.items()
+    ]
     (folder / "cluster.toml").write_text(CLUSTER + "".join(consoles))
     profiles = folder / "config" / "pibramble" / "profiles"
     profiles.mkdir(parents=True, exist_ok=True)

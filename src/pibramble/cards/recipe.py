@@ -74,7 +74,9 @@ def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Reci
     head = node.role is Role.HEAD
     compiler = head or node.board.architecture is not plan.head.board.architecture
     kind = "head" if head else "worker-compiler" if compiler else "worker"
-    lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else [])]
+    serves = head and bool(plan.consoles)
+    parts = {"everywhere": True, "head": head, "consoles": serves, "compiler": compiler}
+    lists = [name for name, wanted in parts.items() if wanted]
     own = mpich.key(source, node.board.architecture) if source else None
     return debian(node.board.architecture, kind, lists, own)
 

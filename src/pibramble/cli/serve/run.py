@@ -83,7 +83,7 @@ async def _serve(context: Context, found: Bench, wanted: _Wanted) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    web = _web(broker, found.folder, wanted) if wanted.pages else None
+    web = _web(broker, found.folder, wanted)
     await server.start()
     works = [loop.create_task(_look_for_lab(context))]
     try:
@@ -114,13 +114,23 @@ async def _serve(context: Context, found: Bench, wanted: _Wanted) -> int:
     return 0
 
 
-def _web(broker: Broker, folder: Path, wanted: _Wanted) -> Web:
+def _web(broker: Broker, folder: Path, wanted: _Wanted) -> Web | None:
+    """Prepare the pages. Where their libraries are missing and nobody asked for an address, the lines are served alone."""
     from pibramble.web.listen import Listen
     from pibramble.web.serve import Settings, Web
     from pibramble.web.tls import Certificate
 
+    if not wanted.pages:
+        return None
     brought = Certificate(Path(wanted.certificate), Path(wanted.key)) if wanted.certificate and wanted.key else None
-    return Web(broker, Settings(Listen.parse(wanted.listen) if wanted.listen else Listen(), folder, brought))
+    listen = Listen.parse(wanted.listen) if wanted.listen else Listen()
+    try:
+        return Web(broker, Settings(listen, folder, brought))
+    except MissingError as error:
+        if wanted.listen:
+            raise
+        click.echo(f"no pages: {error}", err=True)
+        return None
 
 
 def _say_where(web: Web) -> None:
