@@ -115,7 +115,7 @@ async def _serve(context: Context, found: Bench, wanted: _Wanted) -> int:
 
 
 def _web(broker: Broker, folder: Path, wanted: _Wanted) -> Web | None:
-    """Prepare the pages. Where their libraries are missing and nobody asked for an address, the lines are served alone."""
+    """Prepare the pages. Where their libraries are missing, and nobody gave an address, the lines are served alone."""
     from pibramble.web.listen import Listen
     from pibramble.web.serve import Settings, Web
     from pibramble.web.tls import Certificate
