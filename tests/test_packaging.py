@@ -94,7 +94,7 @@ def wanted(lock: str) -> list[Requirement]:
         "wiring.txt": ["wiring"],
         "web.txt": ["web"],
         "backup.txt": ["backup"],
-        "dev.txt": ["lab", "wiring", "backup"],
+        "dev.txt": ["lab", "wiring", "web", "backup"],
     }.get(lock, [])
     if extras:
         entries += pyproject["project"]["dependencies"]
