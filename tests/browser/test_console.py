@@ -96,7 +96,7 @@ def test_a_hot_button_asks_before_it_does_harm(page: Page, answer: str) -> None:
 def test_a_reload_restores_a_full_screen_program(page: Page) -> None:
     send_line(page, "seq -f 'line %g of the file' 60 >/tmp/pibramble-browser-test")
     # Without its questions where the cursor is, whose answers an unlucky vi takes for keys.
-    send_line(page, "vi -u NONE -n --cmd 'set t_u7= t_RV=' /tmp/pibramble-browser-test")
+    send_line(page, "vi -u NONE -n --cmd 'set ruler t_u7= t_RV=' /tmp/pibramble-browser-test")
     shows(page, "line 23 of the file")
     page.locator("#terminal").click()
     page.keyboard.type("jjj")
