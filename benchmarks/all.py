@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import cards
+import console
 import exec_nodes
 import job_start
 import lab_up
@@ -20,7 +21,7 @@ from common import Row, machine, table
 
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end of figures -->)", re.DOTALL)
-_BENCHMARKS = (lab_up, exec_nodes, job_start, startup, planning, cards)
+_BENCHMARKS = (lab_up, exec_nodes, job_start, startup, planning, cards, console)
 
 
 def main() -> int:

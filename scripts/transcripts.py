@@ -10,6 +10,7 @@ block says more about it:
     <!-- lab -->               it brings a lab up, so it runs where the lab tests run
     <!-- lab, exit 2 -->       and its last command ends with this exit code (or `exit 2` alone)
     <!-- demo -->              the output of `make demo`
+    <!-- switch -->            it talks to a switch, sw1: a simulated one, in a cluster file that is laid there for it
     <!-- bases -->             it needs base systems: it runs where PIBRAMBLE_CACHE names a folder that has them
     <!-- not run: REASON -->   for what a test cannot do, like cloning this repository
 """
@@ -22,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +31,21 @@ import attrs
 
 REPO = Path(__file__).resolve().parents[1]
 _FENCE = re.compile(r"^(?:<!-- (?P<mark>[^>]*?) -->\n\n?)?```console\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"(?P<lab>lab)?(?:, )?(?:exit (?P<code>\d+))?|demo|bases|not run: .+")
+_MARK = re.compile(r"(?P<what>lab|switch)?(?:, )?(?:exit (?P<code>\d+))?|demo|bases|not run: .+")
 _TIMEOUT_S = 100
+_SWITCH = """\
+[head]
+board = "pi-1b"
+
+[[workers]]
+name = "zero1"
+
+[[consoles]]
+name = "sw1"
+port = "{port}"
+profile = "cisco-ios"
+"""
+_NETRC = "machine sw1 login ada password lovelace account charles\n"
 LEFT_OUT = "..."
 
 
@@ -108,9 +123,12 @@ class Stage:
             "PIBRAMBLE_STATE": str(folder / "state"),
             "COLUMNS": "120",
         }
+        self._switch: subprocess.Popen[bytes] | None = None
 
     def run(self, block: Block, command: Command) -> tuple[int, str]:
         """Run a command of the block; return its exit code and all that it printed."""
+        if block.mark.startswith("switch") and self._switch is None:
+            self._put_switch()
         demo = [sys.executable, str(REPO / "scripts" / "demo.py")]
         done = subprocess.run(
             demo if block.mark == "demo" else ["bash", "-c", command.text],
@@ -126,8 +144,25 @@ class Stage:
         )
         return done.returncode, done.stdout
 
+    def _put_switch(self) -> None:
+        """Start a simulated switch, and lay the files that lead to it: a cluster file, and ~/.netrc."""
+        link, home = self._folder / "switch", self._folder / "home"
+        argv = [sys.executable, "-m", "tests.console.automation.ios", str(link)]
+        self._switch = subprocess.Popen(argv, cwd=REPO, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + _TIMEOUT_S
+        while not link.is_symlink() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (self._folder / "cluster.toml").write_text(_SWITCH.format(port=link.readlink()), encoding="utf-8")
+        home.mkdir()
+        (home / ".netrc").write_text(_NETRC, encoding="utf-8")
+        (home / ".netrc").chmod(0o600)
+        self._environment["HOME"] = str(home)
+
     def clear(self) -> None:
         """Take down what a page may have left up."""
+        if self._switch is not None:
+            self._switch.terminate()
+            self._switch.wait()
         argv = [str(Path(sys.executable).with_name("pibramble")), "down"]
         subprocess.run(argv, cwd=self._folder, env=self._environment, capture_output=True, check=False)
 

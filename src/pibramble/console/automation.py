@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pibramble.console.conversation import Conversation
+from pibramble.console.conversation import Conversation, is_pager
 
 _QUIET_SECONDS = 0.1
+_ANSWER_SECONDS = 0.5
 _LONGEST_NOISE_SECONDS = 2.0
+
+
+async def leave_pager(talk: Conversation, last_line: str) -> None:
+    """End a pager that somebody has left waiting: the first character of what is sent would end it, and be lost."""
+    if is_pager(last_line):
+        await talk.send("q")
+        await talk.hush(_QUIET_SECONDS, _LONGEST_NOISE_SECONDS)
+
+
+async def press_enter(talk: Conversation) -> str:
+    """Press Enter, and return the line that the device then waits at."""
+    await talk.send("\n")
+    return (await talk.hush(_ANSWER_SECONDS, _LONGEST_NOISE_SECONDS)).rsplit("\n", 1)[-1]
 
 
 async def ask(talk: Conversation, text: str, prompts: Sequence[str], timeout_seconds: float) -> str:

@@ -109,12 +109,14 @@ class Conversation:
         self._heard.clear()
         return data
 
-    async def hush(self, quiet_seconds: float, timeout_seconds: float) -> None:
-        """Let what comes go by until nothing does for a while, or until the time is over."""
+    async def hush(self, quiet_seconds: float, timeout_seconds: float) -> str:
+        """Let what comes go by until nothing does for a while, or until the time is over; return it."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline and await self._hear(quiet_seconds):
             pass
+        text = as_shown(bytes(self._heard))
         self._heard.clear()
+        return text
 
     async def _hear(self, seconds: float) -> bool:
         """Take what comes next; false when nothing came in time."""
@@ -129,9 +131,14 @@ class Conversation:
         text = as_shown(bytes(self._heard[-LOOKED_AT_BYTES:]))
         last = [line for line in text.splitlines() if line.strip()][-3:]
         hint = "it said last:\n" + "\n".join(last) if last else "it said nothing: is it on, and is the speed right?"
-        if _PAGER.search(last[-1].strip() if last else ""):
+        if last and is_pager(last[-1]):
             hint += "\nits pager waits for a key: switch it off first (Cisco: `terminal length 0`)"
         return TimedOutError(f"waited {seconds:g} s for {what}", hint=hint)
+
+
+def is_pager(line: str) -> bool:
+    """Tell whether a line is a pager's that waits for a key: IOS, less, Junos."""
+    return _PAGER.search(line.strip()) is not None
 
 
 def as_shown(data: bytes) -> str:

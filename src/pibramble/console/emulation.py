@@ -14,7 +14,7 @@ from typing import Any
 import pyte
 
 from pibramble.console.history import COLUMNS, ROWS
-from pibramble.console.sequences import INCOMPLETE, TOKEN
+from pibramble.console.sequences import INCOMPLETE, TOKEN, tokens
 from pibramble.console.sticky import Sticky, saving, stops
 
 _MOST_PARAMETERS = {b"m": 100, b"h": 100, b"l": 100, b"H": 2, b"f": 2, b"r": 2}
@@ -221,7 +221,7 @@ def redraw(stream: bytes, rows: int = ROWS, columns: int = COLUMNS) -> bytes:
     """
     terminal, sticky = Terminal(rows, columns), Sticky()
     terminal.feed(stream)
-    for token in TOKEN.finditer(stream):
+    for token in tokens(stream):
         sticky.take(token)
     parts = [_cells(terminal.normal_buffer, terminal)]
     if False in terminal.saved:

@@ -13,7 +13,7 @@ import re
 
 import attrs
 
-from pibramble.console.sequences import TOKEN, last_line, without_queries
+from pibramble.console.sequences import last_line, tokens, without_queries
 from pibramble.console.sticky import Sticky
 
 ROWS, COLUMNS = 24, 80  # a serial line cannot tell anybody its window's size: a VT100's holds
@@ -123,7 +123,7 @@ def _scan(raw: bytes, reach: int) -> _Cuts:
     """Find where the bytes may be cut."""
     walk = _Walk(raw, _Cuts(reach))
     at = 0
-    for token in TOKEN.finditer(raw):
+    for token in tokens(raw):
         walk.plain(at, token.start())
         walk.sequence(token)
         at = token.end()

@@ -122,6 +122,11 @@ class Line:
         return self._device.fileno() if self._device is not None else None
 
     @property
+    def unsent(self) -> int:
+        """Return how many bytes the device has taken and not sent yet."""
+        return self._device.unsent() if self._device is not None else 0
+
+    @property
     def error_counts(self) -> ErrorCounts:
         """Return what the device's driver has counted."""
         from pibramble.console import modem

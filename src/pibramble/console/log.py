@@ -118,7 +118,7 @@ class Log:
             parts.append(self._stamped(self._masked(whole + b"\n")))
             self._line = b""
         if rest:
-            if masking.MAY_HOLD_A_SECRET.search(self._line + rest):
+            if masking.may_hold_a_secret(self._line + rest):
                 self._held = rest
             else:
                 parts.append(self._stamped(rest))
@@ -129,7 +129,7 @@ class Log:
 
     def _masked(self, text: bytes) -> bytes:
         """Return text that follows the unfinished line with its secrets taken out."""
-        if not masking.MAY_HOLD_A_SECRET.search(self._line + text):
+        if not masking.may_hold_a_secret(self._line + text):
             return text
         masked = masking.mask(self._line + text)
         return masked[len(self._line) :] if masked.startswith(self._line) else masking.mask(text)

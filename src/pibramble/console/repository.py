@@ -24,7 +24,7 @@ class Kept:
     path: Path
     diff: str  # empty: it is as it was
     first: bool  # it was not there before
-    commit: str  # the commit that has it as it is now: its short name and date
+    since: str  # when it was committed as it is now: "2026-11-25 02:36"
 
 
 def keep(folder: Path, name: str, text: str, message: str) -> Kept:
@@ -44,8 +44,10 @@ def keep(folder: Path, name: str, text: str, message: str) -> Kept:
         known = proc.run(_git(folder, "config", "user.email"), check=False).returncode == 0
         who = () if known else _NOBODY
         proc.run(("git", "-C", str(folder), *who, "commit", "--quiet", "--message", message, "--only", "--", name))
-    commit = proc.run(_git(folder, "log", "-1", "--format=%h %cs", "--", name)).stdout.strip()
-    return Kept(path, diff, first, commit)
+    since = proc.run(
+        _git(folder, "log", "-1", "--format=%cd", "--date=format:%Y-%m-%d %H:%M", "--", name)
+    ).stdout.strip()
+    return Kept(path, diff, first, since)
 
 
 def _git(folder: Path, *words: str) -> tuple[str, ...]:

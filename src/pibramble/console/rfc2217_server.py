@@ -11,20 +11,15 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import itertools
-import termios
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 
-import attrs
-
-from pibramble import __version__
-from pibramble.console import modem, rfc2217
+from pibramble.console import rfc2217
 from pibramble.console.backlog import VIEWER_BACKLOG_BYTES
+from pibramble.console.comport import ComPort
 from pibramble.console.line import Line
 from pibramble.console.messages import Event, Notice, StateChanged, WriterChanged
-from pibramble.console.model import Settings, State
-from pibramble.console.rfc2217 import Control, LineState, ModemState, Purge, Verb
+from pibramble.console.model import State
 from pibramble.console.telnet import (
     Code,
     Command,
@@ -40,20 +35,9 @@ from pibramble.console.telnet import Event as TelnetEvent
 from pibramble.errors import BusyError, PibrambleError, UsageError
 
 LOOPBACK = "127.0.0.1"
-LOOK_SECONDS = 0.25  # between two looks at the modem lines
-LONGEST_BREAK_SECONDS = 10.0  # of a client that never ends it
 _QUEUE_BYTES = 64 << 10  # not yet on the line; then the client is not read from
 
 _READY = frozenset({Option.BINARY, Option.SUPPRESS_GO_AHEAD, Option.COM_PORT})
-# A line whose device has no modem lines looks like a cable that joins them at its end, as three-wire cables do.
-_JOINED = modem.Lines.CTS | modem.Lines.DSR | modem.Lines.CD | modem.Lines.DTR | modem.Lines.RTS
-
-_STATES = {
-    modem.Lines.CTS: ModemState.CTS,
-    modem.Lines.DSR: ModemState.DSR,
-    modem.Lines.RI: ModemState.RI,
-    modem.Lines.CD: ModemState.CD,
-}
 
 
 def listeners(lines: Sequence[Line], first_tcp_port: int | None) -> tuple[Listener, ...]:
@@ -131,13 +115,8 @@ class Peer(asyncio.Protocol):
         self._queue: deque[TelnetEvent] = deque()
         self._queued_bytes = 0
         self._working: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._breaking: asyncio.Task[None] | None = None
-        self._suspended = False
+        self._com_port = ComPort(line, self, self._raw, self._has_control)
         self._kept = bytearray()  # while the client wants nothing
-        self._modem_mask, self._line_mask = 0xFF, 0  # section 3's defaults
-        self._lines_told = ModemState(0)
-        self._counted: modem.Counts | None = None
         self._told_that_busy = False
 
     # --- The transport's side ---
@@ -177,19 +156,20 @@ class Peer(asyncio.Protocol):
         self._transport = None
         self._peers.discard(self)
         self._queue.clear()
-        for task in (self._working, self._looking, self._breaking):
-            if task is not None:
-                task.cancel()
+        self._stop()
         self._line.detach(self)
 
     async def end(self) -> None:
         """Hang up."""
-        tasks = [task for task in (self._working, self._looking, self._breaking) if task is not None]
         if self._transport is not None:
             self._transport.abort()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._stop(), return_exceptions=True)
+
+    def _stop(self) -> tuple[asyncio.Task[None], ...]:
+        if self._working is None:
+            return self._com_port.stop()
+        self._working.cancel()
+        return self._working, *self._com_port.stop()
 
     # --- The line's side: line.Viewer ---
 
@@ -197,7 +177,7 @@ class Peer(asyncio.Protocol):
         """Send bytes of the line. Who falls too far behind is hung up on: a program must not read over a hole."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._suspended:
+        if self._com_port.suspended:
             self._kept += data
         else:
             self._raw(self._encoder.encode(data))
@@ -240,7 +220,7 @@ class Peer(asyncio.Protocol):
     async def _do(self, event: TelnetEvent) -> None:
         match event:
             case bytes():
-                await self._end_break()
+                await self._com_port.end_break()
                 if self._has_control():
                     await self._line.write(self, event)
                 else:
@@ -254,7 +234,12 @@ class Peer(asyncio.Protocol):
                 self._tell(f"{self._line.port.name}, {self._line.settings}, {self._line.state}")
             case Subnegotiation(option=Option.COM_PORT):
                 if (request := rfc2217.parse(event.content)) is not None:
-                    await self._answer(request)
+                    if isinstance(request, rfc2217.PurgeBuffers) and rfc2217.Purge.RECEIVED in request.which:
+                        self._kept.clear()
+                    await self._com_port.do(request)
+                    if self._kept and not self._com_port.suspended:
+                        kept, self._kept = bytes(self._kept), bytearray()
+                        self.deliver(kept)
 
     def _negotiate(self, said: Negotiation) -> None:
         was_program = self._is_program
@@ -262,7 +247,7 @@ class Peer(asyncio.Protocol):
         if self._is_program and not was_program:
             self.name = self.name.replace("telnet", "RFC 2217")
             self._raw(self._options.ask(ours=(Option.BINARY,), theirs=(Option.BINARY,)))
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+            self._com_port.start()
         # Who sets a serial line means bytes, whether the answer about BINARY is here already or not.
         self._decoder.binary = self._is_program or self._options.theirs(Option.BINARY)
         self._encoder.binary = self._is_program or self._options.ours(Option.BINARY)
@@ -279,149 +264,6 @@ class Peer(asyncio.Protocol):
         if self._line.writer is None:
             self._line.take_control(self)
         return self._line.writer is self
-
-    # --- RFC 2217 ---
-
-    async def _answer(self, request: rfc2217.Request) -> None:  # noqa: C901 (one case for each request)
-        match request:
-            case rfc2217.Signature(text=""):
-                self._raw(rfc2217.answer(Verb.SIGNATURE, f"pibramble {__version__} {self._line.port.name}".encode()))
-            case rfc2217.AskSettings():
-                self._raw(rfc2217.setting_answer(request.verb, self._line.settings))
-            case rfc2217.ChangeSettings():
-                await self._change(request.applied(self._line.settings))
-                self._raw(rfc2217.setting_answer(request.verb, self._line.settings))
-            case rfc2217.SetControl():
-                await self._control(request.control)
-            case rfc2217.AskState(verb=Verb.NOTIFY_MODEM_STATE):
-                self._tell_modem_lines()
-            case rfc2217.AskState():
-                self._raw(rfc2217.answer(Verb.NOTIFY_LINE_STATE, bytes((self._line_state(),))))
-            case rfc2217.SetMask(verb=Verb.SET_MODEM_STATE_MASK):
-                self._modem_mask = request.mask
-                self._raw(rfc2217.answer(request.verb, bytes((request.mask,))))
-            case rfc2217.SetMask():
-                self._line_mask = request.mask
-                self._raw(rfc2217.answer(request.verb, bytes((request.mask,))))
-            case rfc2217.Suspend():
-                self._suspended = request.on
-                if not request.on and self._kept:
-                    kept, self._kept = bytes(self._kept), bytearray()
-                    self.deliver(kept)
-            case rfc2217.PurgeBuffers():
-                self._purge(request.which)
-
-    async def _change(self, settings: Settings) -> None:
-        """Change the settings if they are others and may be changed; the answer tells the client which they are."""
-        if settings == self._line.settings or not self._has_control():
-            return
-        with suppress(PibrambleError):  # the device does not take them: the answer says so
-            await self._line.change(self, settings)
-
-    async def _control(self, control: Control) -> None:
-        descriptor = self._line.descriptor
-        lines = (modem.lines(descriptor) if descriptor is not None else None) or _JOINED
-        match control:
-            case Control.BREAK_ON:
-                if self._breaking is None and self._has_control():
-                    self._breaking = asyncio.get_running_loop().create_task(self._hold_low())
-            case Control.BREAK_OFF:
-                await self._end_break()
-            case Control.DTR_ON | Control.DTR_OFF:
-                lines = self._switch(modem.Lines.DTR, lines, on=control is Control.DTR_ON)
-            case Control.RTS_ON | Control.RTS_OFF:
-                lines = self._switch(modem.Lines.RTS, lines, on=control is Control.RTS_ON)
-            case _ if (flow := rfc2217.flow_of(control)) is not None:
-                await self._change(attrs.evolve(self._line.settings, flow=flow))
-        self._raw(self._control_answer(control, lines))
-
-    def _control_answer(self, control: Control, lines: modem.Lines) -> bytes:
-        """Say how it is now, whatever was asked for."""
-        match control:
-            case Control.ASK_BREAK | Control.BREAK_ON | Control.BREAK_OFF:
-                now = Control.BREAK_OFF if self._breaking is None else Control.BREAK_ON
-            case Control.ASK_DTR | Control.DTR_ON | Control.DTR_OFF:
-                now = Control.DTR_ON if modem.Lines.DTR in lines else Control.DTR_OFF
-            case Control.ASK_RTS | Control.RTS_ON | Control.RTS_OFF:
-                now = Control.RTS_ON if modem.Lines.RTS in lines else Control.RTS_OFF
-            case _:
-                inbound = control in rfc2217.INBOUND
-                return rfc2217.flow_answer(self._line.settings.flow, inbound=inbound)
-        return rfc2217.answer(Verb.SET_CONTROL, bytes((now,)))
-
-    def _switch(self, line: modem.Lines, lines: modem.Lines, *, on: bool) -> modem.Lines:
-        descriptor = self._line.descriptor
-        if (line in lines) is on or descriptor is None or not self._has_control():
-            return lines
-        return lines ^ line if modem.switch(descriptor, line, on=on) else lines
-
-    async def _hold_low(self) -> None:
-        try:
-            await self._line.send_break(self, LONGEST_BREAK_SECONDS)
-        except PibrambleError as error:
-            self._tell(error.message)
-        finally:
-            self._breaking = None
-
-    async def _end_break(self) -> None:
-        if (task := self._breaking) is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            self._breaking = None  # one that was ended before it began has not said so itself
-
-    def _purge(self, which: Purge) -> None:
-        if Purge.RECEIVED in which:
-            self._kept.clear()
-        if Purge.UNSENT in which and self._line.writer is self and self._line.descriptor is not None:
-            with suppress(termios.error):
-                termios.tcflush(self._line.descriptor, termios.TCOFLUSH)
-        self._raw(rfc2217.answer(Verb.PURGE, bytes((which,))))
-
-    # --- States that change by themselves ---
-
-    async def _look(self) -> None:
-        """Tell the client of the modem lines, and of errors and breaks if it wants to hear of them."""
-        while True:
-            if (self._modem_lines() ^ self._lines_told) & rfc2217.MODEM_LINES:
-                self._tell_modem_lines()
-            if (state := self._line_state() & self._line_mask) & ~(LineState.SENDING_EMPTY | LineState.SHIFT_EMPTY):
-                self._raw(rfc2217.answer(Verb.NOTIFY_LINE_STATE, bytes((state,))))
-            await asyncio.sleep(LOOK_SECONDS)
-
-    def _tell_modem_lines(self) -> None:
-        now = self._modem_lines()
-        state = rfc2217.modem_state(now, self._lines_told)
-        self._lines_told = now
-        if state & self._modem_mask:
-            self._raw(rfc2217.answer(Verb.NOTIFY_MODEM_STATE, bytes((state & self._modem_mask,))))
-
-    def _modem_lines(self) -> ModemState:
-        descriptor = self._line.descriptor
-        lines = modem.lines(descriptor) if descriptor is not None else modem.Lines(0)
-        on = _JOINED if lines is None else lines
-        return ModemState(sum(state for line, state in _STATES.items() if line in on))
-
-    def _line_state(self) -> LineState:
-        """Return what has happened since the last look."""
-        descriptor = self._line.descriptor
-        counted = modem.counts(descriptor) if descriptor is not None else None
-        before, self._counted = self._counted, counted
-        new = counted.since(before) if counted and before else modem.Counts()
-        state = LineState(0)
-        for count, bit in (
-            (new.overruns + new.buffer_overruns, LineState.OVERRUN),
-            (new.parity_errors, LineState.PARITY_ERROR),
-            (new.framing_errors, LineState.FRAMING_ERROR),
-            (new.breaks, LineState.BREAK),
-        ):
-            if count > 0:
-                state |= bit
-        return state if self._working_on_data else state | LineState.SENDING_EMPTY | LineState.SHIFT_EMPTY
-
-    @property
-    def _working_on_data(self) -> bool:
-        return any(isinstance(event, bytes) for event in self._queue)
 
     # --- What is said to the client ---
 

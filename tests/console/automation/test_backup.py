@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,3 +126,24 @@ def test_a_port_whose_profile_netmiko_does_not_know_is_refused(place: Place) -> 
     other.close()
     assert done.returncode == Exit.WRONG
     assert 'the profile "linux" does not say what netmiko calls it' in done.stderr
+
+
+def test_a_person_is_asked_and_the_secrets_are_not_shown(place: Place) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(place.folder)
+        os.execve(sys.executable, [sys.executable, "-m", "pibramble", "console", "backup", "sw1"], place.environment)  # noqa: S606 (as a person starts it)
+    shown = b""
+    for question, answer in ((b"Username on sw1", b"ada"), (b"Password:", b"lovelace"), (b"Enable secret", b"charles")):
+        while question not in shown:
+            shown += os.read(terminal, 4096)
+        time.sleep(0.1)  # click takes the echo away after it has asked
+        os.write(terminal, answer + b"\n")
+    with suppress(OSError):  # the end of a pty
+        while data := os.read(terminal, 4096):
+            shown += data
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    os.close(terminal)
+    assert b"sw1: first backup, 42 lines" in shown
+    assert b"lovelace" not in shown
+    assert b"charles" not in shown

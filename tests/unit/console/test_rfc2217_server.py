@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 import serial
-from serial.rfc2217 import Serial
+from serial.rfc2217 import (
+    FLOWCONTROL_RESUME,
+    FLOWCONTROL_SUSPEND,
+    NOTIFY_MODEMSTATE,
+    SET_LINESTATE_MASK,
+    Serial,
+)
 
-from pibramble.console import rfc2217_server
+from pibramble.console import modem, rfc2217_server
 from pibramble.console.line import Line
 from pibramble.console.messages import Event
 from pibramble.console.rfc2217_server import Listener
@@ -159,6 +165,44 @@ def test_what_is_written_during_a_break_ends_it(stage: Stage, monkeypatch: pytes
 def test_a_device_without_modem_lines_looks_joined(stage: Stage) -> None:
     client = stage.serial()
     assert (client.cts, client.dsr, client.cd, client.ri) == (True, True, True, False)
+
+
+def test_modem_lines_are_told_when_they_change_and_when_asked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = modem.Lines.DTR | modem.Lines.RTS
+    on = ours | modem.Lines.CTS | modem.Lines.RI
+    monkeypatch.setattr(modem, "lines", lambda _descriptor: on)
+    client = stage.serial()
+    wait_until(lambda: (client.cts, client.dsr, client.ri) == (True, False, True))
+    on = ours
+    wait_until(lambda: (client.cts, client.ri) == (False, False))
+    vars(client)["_modemstate"] = None  # as if nothing had been told yet
+    client.rfc2217_send_subnegotiation(NOTIFY_MODEMSTATE)
+    wait_until(lambda: vars(client)["_modemstate"] == 0)
+
+
+def test_errors_and_breaks_are_told_to_whoever_wants_to_hear_of_them(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = modem.Counts()
+    monkeypatch.setattr(modem, "counts", lambda _descriptor: counts)
+    client = stage.serial()
+    client.rfc2217_send_subnegotiation(SET_LINESTATE_MASK, b"\x10")  # breaks alone
+    time.sleep(0.3)
+    counts = modem.Counts(framing_errors=3, breaks=1)
+    wait_until(lambda: vars(client)["_linestate"] == 0x10)  # pyserial keeps it, and shows it to nobody
+
+
+def test_a_client_that_wants_nothing_for_now_gets_it_later(stage: Stage) -> None:
+    client = stage.serial()
+    client.rfc2217_send_subnegotiation(FLOWCONTROL_SUSPEND)
+    client.write(b"x")  # what follows in the stream has been read with it
+    assert stage.device.heard(1) == b"x"
+    stage.device.say(b"later")
+    client.timeout = 0.3
+    assert client.read(5) == b""
+    client.rfc2217_send_subnegotiation(FLOWCONTROL_RESUME)
+    client.timeout = 2
+    assert client.read(5) == b"later"
 
 
 def test_only_one_writes_and_a_program_is_hung_up_on(stage: Stage) -> None:

@@ -40,7 +40,7 @@ class ConsoleGroup(LazyGroup):
 
 @click.command(cls=ConsoleGroup)
 def command() -> None:
-    r"""Sit down at the serial lines of switches, routers and boards.
+    """Sit down at the serial lines of switches, routers and boards.
 
     \b
     pibramble console               lists the ports
@@ -50,4 +50,4 @@ def command() -> None:
 
     `pibramble serve` keeps all of them open, logs them and shows each to many at once. Where it does not run, `console`
     opens the line in its own process.
-    """
+    """  # noqa: D301 (\b is how click keeps lines as they are)

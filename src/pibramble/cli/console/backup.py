@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--command", "asked", metavar="TEXT", help="What shows the configuration. [default: by the kind of device]"
 )
-@click.option("--timeout", "timeout_seconds", default=300.0, show_default=True, help="Seconds for the configuration.")
+@click.option(
+    "--timeout", "timeout_seconds", metavar="SECONDS", default=300.0, show_default=True, help="For the configuration."
+)
 @click.pass_obj
 def command(  # noqa: PLR0913, PLR0917 (a command's options)
     context: Context,
@@ -53,7 +55,8 @@ def command(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     import asyncio
 
-    from pibramble.console import backup, credentials, profiles, repository
+    from pibramble.console import automation, backup, credentials, profiles, repository
+    from pibramble.console.conversation import Conversation
     from pibramble.console.model import Enter
 
     backup.check()
@@ -69,6 +72,8 @@ def command(  # noqa: PLR0913, PLR0917 (a command's options)
                 )
             how = backup.how(kind, asked)
             with context.progress.step(f"{how.command} on {attached.status.name}"):
+                talk = Conversation(session, Enter.of(attached.enter))
+                await automation.leave_pager(talk, await automation.press_enter(talk))
                 text = await backup.fetch(
                     session, kind, login, how.command, enter=Enter.of(attached.enter), timeout_seconds=timeout_seconds
                 )
@@ -87,12 +92,12 @@ def _prompt(question: str, hidden: bool) -> str:  # noqa: FBT001 (choose's own)
 
 def _show(name: str, kept: Kept, lines: int, *, masked: bool) -> None:
     if not kept.diff:
-        click.echo(f"{name}: nothing has changed since {kept.commit}")
+        click.echo(f"{name}: nothing has changed since {kept.since}")
         return
     if kept.first:
-        click.echo(f"{name}: first backup, {lines} lines, {kept.commit}")
+        click.echo(f"{name}: first backup, {lines} lines")
     else:
         click.echo(kept.diff, nl=False)
-        click.echo(f"{name}: changed, {kept.commit}")
+        click.echo(f"{name}: changed")
     secrets = "" if masked else "; it holds secrets, so nobody else can read it (--mask-secrets leaves them out)"
     click.echo(f"kept in {kept.path}{secrets}", err=True)

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     help="A text to send, paced as the profile says, its echo compared.",
 )  # fmt: skip
 @click.option("--until", metavar="REGEX", help="What the answer ends with. [default: the profile's prompts]")
-@click.option("--timeout", "timeout_seconds", default=30.0, show_default=True, help="Seconds for each answer.")
+@click.option(
+    "--timeout", "timeout_seconds", metavar="SECONDS", default=30.0, show_default=True, help="For each answer."
+)
 @click.pass_obj
 def command(  # noqa: PLR0913, PLR0917 (a command's options)
     context: Context,
@@ -80,6 +82,7 @@ async def _ask(
         hint = "--until REGEX, or --profile with prompts: `pibramble console profiles`"
         raise UsageError(f'the profile "{profile.name}" knows no prompt: when is an answer over?', hint=hint)
     talk = Conversation(session, Enter.of(attached.enter))
+    await automation.leave_pager(talk, attached.status.last_line)
     for text in texts:
         click.echo(await automation.ask(talk, text, prompts, timeout_seconds), nl=False)
 
