@@ -170,12 +170,18 @@ def test_guessing_is_slowed_down(bench: Stage, network: Network) -> None:
     assert "429" in codes or time.monotonic() - began > 2
 
 
-def test_nobody_listens_to_the_network_without_users(tmp_path: Path, network: Network) -> None:
-    stage.write_cluster(tmp_path, {})
-    argv = [*network.prefix, *stage.command(tmp_path, "serve", "--listen", f"{ADDRESS}:0")]
-    done = subprocess.run(
-        argv, env=stage.environment(tmp_path), capture_output=True, text=True, timeout=30, check=False
-    )
-    assert done.returncode == 2
-    assert f"nobody could log in at {ADDRESS}" in done.stderr
-    assert "pibramble serve user add NAME" in done.stderr
+def test_without_users_nobody_gets_in_until_somebody_is_added(
+    network: Network, tmp_path: Path, open_safely: Open
+) -> None:
+    empty = stage.begin(tmp_path, ["sw1"], "--listen", f"{ADDRESS}:0", prefix=network.prefix)
+    try:
+        assert "nobody can log in yet: pibramble serve user add NAME" in (tmp_path / "errors.txt").read_text()
+        page = open_safely(empty.address)
+        log_in(page, "ada")
+        expect(page.get_by_role("alert")).to_contain_text("do not go together")
+        empty.pibramble("serve", "user", "add", "ada", "--password-stdin", stdin=f"{PASSWORD}\n")
+        log_in(page, "ada")
+        expect(page.get_by_role("heading", name="Consoles")).to_be_visible()
+    finally:
+        (tmp_path / "errors.txt").write_text("")
+        empty.end()

@@ -11,10 +11,12 @@ from pibramble.plan.model import Plan
 ACCOUNT = "pibramble-console"
 FOLDER = f"/var/lib/{ACCOUNT}"  # socket, logs, users and certificates; its group may use the socket
 UNIT = "pibramble-serve.service"
+PAGES_PORT = 8470
+_ALL = "0.0.0.0"  # noqa: S104 (the firewall opens the uplink, and the pages ask who comes)
 
 # systemd.exec(5). What it needs: serial devices and their lock files, its folder, sockets, and `ip` and `openssl` for
 # the certificate. Not PrivateUsers: whose a connection at loopback is, it reads by the machine's own numbers.
-_UNIT = f"""\
+_UNIT = """\
 [Unit]
 Description=Serial consoles in shells and browsers
 Documentation=man:pibramble
@@ -22,14 +24,14 @@ After=network.target
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=/usr/bin/pibramble -q serve
+ExecStart=/usr/bin/pibramble -q serve{listen}
 Restart=on-failure
 RestartSec=5
-User={ACCOUNT}
+User={account}
 SupplementaryGroups=dialout
-StateDirectory={ACCOUNT}
+StateDirectory={account}
 StateDirectoryMode=0750
-Environment=PIBRAMBLE_STATE={FOLDER} PYTHONUNBUFFERED=1
+Environment=PIBRAMBLE_STATE={folder} PYTHONUNBUFFERED=1
 UMask=0077
 ReadWritePaths=-/run/lock
 DevicePolicy=closed
@@ -70,7 +72,9 @@ def head(plan: Plan) -> Iterator[NodeFile | Symlink]:
         f"m {ACCOUNT} dialout",
         f"m {plan.user} {ACCOUNT}",
     ]
+    listen = f" --listen {_ALL}:{PAGES_PORT}" if plan.web_uplink else ""
+    unit = _UNIT.format(listen=listen, account=ACCOUNT, folder=FOLDER)
     why = f"the account of the consoles; {plan.user} may use their socket"
     yield NodeFile(f"/etc/sysusers.d/{ACCOUNT}.conf", "\n".join(accounts) + "\n", why)
-    yield NodeFile(f"/etc/systemd/system/{UNIT}", _UNIT, "keeps the serial lines open and shows them")
+    yield NodeFile(f"/etc/systemd/system/{UNIT}", unit, "keeps the serial lines open and shows them")
     yield units.enable(UNIT, "the consoles are served from the start", ours=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from pibramble.errors import MissingError, PibrambleError, UsageError
+from pibramble.errors import MissingError, PibrambleError
 from pibramble.web import tls
 from pibramble.web.listen import Listen
 from pibramble.web.tls import Certificate
@@ -49,11 +49,7 @@ class Web:
         self._broker, self._settings = broker, settings
         users = Users(settings.folder / USERS_FILE)
         known = users.all()
-        if not settings.listen.loopback and not known:
-            raise UsageError(
-                f"nobody could log in at {settings.listen.address}",
-                hint="add somebody first: pibramble serve user add NAME",
-            )
+        self.known = tuple(known)
         self.certificate = None if settings.listen.loopback and not settings.certificate else self._certificate()
         self._socket = _bind(settings.listen)
         self._users = users

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pibramble.cards import recipe
-from pibramble.files import console
+from pibramble.files import console, firewall
 from pibramble.files.model import NodeFile
 from pibramble.plan.model import Plan
 from pibramble.plan.resolve import resolve
@@ -34,7 +34,7 @@ profile = "cisco-ios"
 def plan_of(text: str, folder: Path) -> Plan:
     file = folder / "cluster.toml"
     file.write_text(text)
-    return resolve(load.load(str(file)).cluster, text)
+    return resolve(load.load(file).cluster, text)
 
 
 def unit_of(plan: Plan) -> str:
@@ -65,6 +65,18 @@ def test_the_accounts_are_made_and_the_user_is_let_in(tmp_path: Path) -> None:
     assert re.search(r"^dialout:x:20:pibramble-console$", groups, re.MULTILINE)
     assert re.search(r"^pibramble-console:x:\d+:pi$", groups, re.MULTILINE)
     assert "/usr/sbin/nologin" in (root / "etc/passwd").read_text()
+
+
+def test_the_uplinks_network_reaches_the_pages_only_when_the_cluster_file_says_so(tmp_path: Path) -> None:
+    for more, command, ports in (
+        (CONSOLES, "serve\n", "tcp dport 22 accept"),
+        (CONSOLES + "\n[web]\nuplink = true\n", "serve --listen 0.0.0.0:8470\n", "tcp dport { 22, 8470 } accept"),
+    ):
+        plan = plan_of(CLUSTER + more, tmp_path)
+        assert command in unit_of(plan)
+        assert ports in firewall.rules(plan).content
+    without = plan_of(CLUSTER + "\n[web]\nuplink = true\n", tmp_path)
+    assert "tcp dport 22 accept" in firewall.rules(without).content, "no consoles, no pages"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="systemd-analyze looks at accounts as root")

@@ -137,6 +137,8 @@ def _say_where(web: Web) -> None:
     click.echo(f"pages: {web.address}")
     if web.certificate is None:
         return
+    if not web.known:
+        click.echo("  nobody can log in yet: pibramble serve user add NAME", err=True)
     whose = "its authority's" if web.certificate.authority else "its certificate's"
     click.echo(f"  {whose} SHA-256 fingerprint, for your browser's warning:\n  {web.certificate.fingerprint}")
 
