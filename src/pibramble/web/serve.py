@@ -97,7 +97,7 @@ class Web:
             ws_max_size=_LARGEST_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # a serial line is slow, and so is an old head
             limit_concurrency=_MOST_CONNECTIONS,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=3,
             ssl_certfile=str(self.certificate.chain) if self.certificate else None,
             ssl_keyfile=str(self.certificate.key) if self.certificate else None,
         )
