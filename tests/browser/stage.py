@@ -107,7 +107,8 @@ class Stage:
         """Stop it as Ctrl-C does; nothing but `complaint` may have been said on standard error."""
         self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=20)
-        assert (self.folder / "errors.txt").read_text().strip() == complaint
+        said = (self.folder / "errors.txt").read_text()
+        assert said.strip() == complaint, said
         for device in self.devices.values():
             device.end()
         shutil.rmtree(self.devices["sw1"].path.parent, ignore_errors=True)

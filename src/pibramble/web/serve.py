@@ -97,10 +97,13 @@ class Web:
             ws_max_size=_LARGEST_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # a serial line is slow, and so is an old head
             limit_concurrency=_MOST_CONNECTIONS,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=1,
             ssl_certfile=str(self.certificate.chain) if self.certificate else None,
             ssl_keyfile=str(self.certificate.key) if self.certificate else None,
         )
+
+        # A browser that keeps an idle TLS connection answers no farewell; that it was not waited for is nobody's trouble.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith("Cancel %s running"))
 
         class Server(uvicorn.Server):
             """Leaves signals to the broker."""
