@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skipif(not CHROMIUM, reason="there is no chromium: scripts/setup dev"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, no other test of the session could run an event loop
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started

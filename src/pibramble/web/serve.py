@@ -102,7 +102,7 @@ class Web:
             ssl_keyfile=str(self.certificate.key) if self.certificate else None,
         )
 
-        # A browser that keeps an idle TLS connection answers no farewell; that it was not waited for is nobody's trouble.
+        # A browser that keeps an idle TLS connection answers no farewell: not to have waited for it is no trouble.
         logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith("Cancel %s running"))
 
         class Server(uvicorn.Server):
