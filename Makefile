@@ -18,7 +18,7 @@ test-cards: setup-dev ## Make real base systems for the boards and hold their ca
 test-mpich: setup-dev ## Compile MPICH from its source for a board, make a base with it and run a program in it
 	@scripts/setup cards
 	@scripts/setup mpich
-	@scripts/test-cards -m mpich
+	@scripts/test-cards -m mpich $(PYTEST)
 
 test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
 	@scripts/setup cards

@@ -58,6 +58,15 @@ def make_builder(name: str, cluster: str, prefix: tuple[str, ...]) -> Builder:
     return Builder(home, prefix, environment)
 
 
+def build(builder: Builder, *nodes: str) -> subprocess.CompletedProcess[str]:
+    """Make cards; where the mirror's own lists contradict one another today, there is nothing to be tested."""
+    done = builder.pibramble("card", "build", *nodes)
+    if "Mirror sync in progress" in done.stderr and done.returncode != 0:
+        pytest.skip(f"the mirror is half way between two days: {done.stderr.splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def as_stranger(etc: Path) -> tuple[str, ...]:
     """Return words that run a command as a user whom a mount namespace alone knows: this machine stays as it is."""
     lines = {

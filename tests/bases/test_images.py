@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pibramble.cards import mirror, recipe
-from tests.bases.builder import Builder, make_builder, on_root, partitions
+from tests.bases.builder import Builder, build, make_builder, on_root, partitions
 from tests.unit.cards import images
 from tests.unit.cards.disks import run
 
@@ -32,16 +32,14 @@ _ACCOUNTS |= {"shadow": "pi:!:20000:0:99999:7:::\n", "gshadow": "pi:!::\n"}
 def built(stranger: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """The cards of head and worker, made from such an image."""
     builder = make_builder("images", PLAIN, stranger)
-    done = builder.pibramble("card", "build", "zero1")
-    assert done.returncode == 0, done.stderr
+    build(builder, "zero1")
     [base] = (builder.folder / "cache/bases").glob("trixie-armel-worker-*")
     image = builder.folder / "raspios.img.xz"
     if not image.exists():  # the same one as last time has its base already
         dressed(base, tmp_path_factory.mktemp("image")).replace(image)
         image.chmod(0o644)
     (builder.folder / "cluster.toml").write_text(WITH_IMAGE)
-    done = builder.pibramble("card", "build")
-    assert done.returncode == 0, done.stderr
+    build(builder)
     return builder
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pibramble.cards import mirror
-from tests.bases.builder import Builder, make_builder, on_root, partitions
+from tests.bases.builder import Builder, build, make_builder, on_root, partitions
 
 pytestmark = [pytest.mark.mpich, pytest.mark.timeout(3600)]
 
@@ -23,7 +23,7 @@ CLUSTER = """\
 name = "own-mpich"
 
 [head]
-board = "pi-1b"
+board = "{board}"
 
 [mpi]
 source = "{tarball}"
@@ -31,6 +31,7 @@ source = "{tarball}"
 [[workers]]
 name = "zero1"
 """
+HEADS = {"armel": "pi-1b", "arm64": "pi-4b"}  # by Debian's architecture
 
 
 @pytest.fixture(scope="session")
@@ -63,13 +64,18 @@ def _from_mirror(folder: Path, suite: str) -> Path | None:
     return next(folder.glob("mpich_*.orig.tar.*z"), None)
 
 
+@pytest.fixture(scope="session", params=HEADS)
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def built(stranger: tuple[str, ...], tarball: Path) -> Builder:
+def built(stranger: tuple[str, ...], tarball: Path, architecture: str) -> Builder:
     """The head's card, over a base with MPICH of that tarball."""
-    builder = make_builder("mpich", CLUSTER.format(tarball=tarball.name), stranger)
+    cluster = CLUSTER.format(board=HEADS[architecture], tarball=tarball.name)
+    builder = make_builder(f"mpich-{architecture}", cluster, stranger)
     shutil.copyfile(tarball, builder.folder / tarball.name)
-    done = builder.pibramble("card", "build", "head")
-    assert done.returncode == 0, done.stderr
+    build(builder, "head")
     return builder
 
 
@@ -126,7 +132,9 @@ def test_two_ranks_compute_pi(root: Path) -> None:
     assert "3.14159" in said
 
 
-def test_the_boards_float_unit_is_used(root: Path) -> None:
+def test_the_boards_float_unit_is_used(root: Path, architecture: str) -> None:
+    if architecture != "armel":
+        pytest.skip("only armel's compiler knows no float unit")
     (root / "tmp" / "half.c").write_text("double half(double x) { return x / 2; }\n")
     said = in_root(root, "mpicc -O2 -S -o - /tmp/half.c")
     assert re.search(r"v(?:mul|div)\.f64", said), said

@@ -105,8 +105,7 @@ class _Apt:
         done = self._run("apt-get", "update")
         if done.returncode == 0:
             return None
-        said = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
-        return said[0] if said else f"apt-get ended with {done.returncode}"
+        return complaint(done.stderr) or f"apt-get ended with {done.returncode}"
 
     def twin(self, source: Source, others: Sequence[Source]) -> Source | None:
         """Return the same release by the mirror's other name for it, if that can be read.
@@ -165,9 +164,22 @@ def proxies() -> list[str]:
     return [line for line in said.splitlines() if re.match(r"Acquire::https?::Proxy", line)]
 
 
+def complaint(stderr: str) -> str:
+    """Return what apt-get complains of, in one line; empty: nothing.
+
+    Why a repository counts as not signed stands in a warning of its own: an old key, or a machine that cannot look.
+    """
+    lines = stderr.splitlines()
+    errors = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
+    reasons = [line.removeprefix("W: ") for line in lines if line.startswith("W: GPG error: ")]
+    if errors and "not signed" in errors[0] and reasons:
+        return f"{errors[0].rstrip('.')}: {reasons[0]}"
+    return errors[0] if errors else ""
+
+
 def _unusable(source: Source, problem: str) -> ArchiveError:
     hint = problem
-    if "NO_PUBKEY" in problem or "not signed" in problem or "Missing key" in problem:
+    if "NO_PUBKEY" in problem or "Missing key" in problem:
         hint += (
             f"\nThe keys in {source.keyring} are older than {source.suite}: sudo apt-get install debian-archive-keyring"
         )

@@ -12,6 +12,7 @@ import re
 import threading
 import tomllib
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,12 +28,18 @@ if TYPE_CHECKING:
     from netmiko.base_connection import BaseConnection
 
 _HOW = Path(__file__).with_name("backups.toml")
+LOGOUT_SECONDS = 5.0  # after Ctrl-C
+WRITE_SECONDS = 60.0  # for a device that takes nothing
 _ENTER = re.compile(r"\r\n|\r|\n")
 _T = TypeVar("_T")
 
 
 class LoginError(PibrambleError):
     """The device did not let us in."""
+
+
+class EndedError(PibrambleError):
+    """Whoever wanted the configuration has left."""
 
 
 @attrs.frozen
@@ -82,8 +89,14 @@ async def fetch(  # noqa: PLR0913 (one login's knobs)
     check()
     channel = _Channel(wire, asyncio.get_running_loop(), enter)
     listening = asyncio.get_running_loop().create_task(channel.listen())
+    asking = asyncio.ensure_future(asyncio.to_thread(_ask, channel, device_type, credentials, command, timeout_seconds))
     try:
-        return await asyncio.to_thread(_ask, channel, device_type, credentials, command, timeout_seconds)
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:  # Ctrl-C: netmiko must log out before the line is let go
+        channel.end()
+        with suppress(Exception):
+            await asyncio.wait_for(asking, LOGOUT_SECONDS)
+        raise
     finally:
         channel.end()
         listening.cancel()
@@ -118,6 +131,9 @@ def _ask(channel: _Channel, device_type: str, credentials: Credentials, command:
             raise channel.failure from None
         first = str(error).strip().splitlines()[0]
         raise TimedOutError(f"the device did not answer in time: {first}") from None
+    except EndedError:
+        channel.log_out()
+        raise
 
 
 def _enable(device: BaseConnection) -> None:
@@ -160,7 +176,7 @@ class _Channel:
             self.failure = error
 
     def end(self) -> None:
-        """Do nothing more: whoever waited for the thread has left."""
+        """Answer no more: whoever waits for an answer gives up, and logs out."""
         self._ended = True
 
     def write_channel(self, out_data: str) -> None:
@@ -173,20 +189,22 @@ class _Channel:
 
     def read_channel(self) -> str:
         """Return what has come."""
+        if self._ended:
+            raise EndedError("broken off")
         with self._lock:
             data = bytes(self._came)
             self._came.clear()
         if not data and self.failure:
             raise self.failure
-        if self._ended:
-            raise PibrambleError("broken off")
         return data.decode("utf-8", "ignore")
 
     def close(self) -> None:
         """Do nothing: the line is the broker's."""
 
+    def log_out(self) -> None:
+        """Leave a session that netmiko was still opening: it leaves those alone that were not yet ready."""
+        with suppress(PibrambleError):
+            self.write_channel("exit\n")
+
     def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
-        if self._ended:
-            work.close()
-            raise PibrambleError("broken off")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WRITE_SECONDS)

@@ -224,12 +224,14 @@ def redraw(stream: bytes, rows: int = ROWS, columns: int = COLUMNS) -> bytes:
     for token in tokens(stream):
         sticky.take(token)
     parts = [_cells(terminal.normal_buffer, terminal)]
-    if False in terminal.saved:
-        parts.append(saving(_place(*terminal.saved[False]), sticky.saved_look))
+    bring_up = b"" if terminal.alternate is None else b"\x1b[?%dh" % terminal.alternate
+    if False in terminal.saved:  # the mode 1049 saves the cursor, too
+        save = bring_up if terminal.alternate == 1049 else b"\x1b7" + bring_up  # noqa: PLR2004
+        parts.append(saving(_place(*terminal.saved[False]), sticky.saved_look, save))
+    else:
+        parts.append(bring_up)
     if terminal.alternate is not None:
-        if terminal.alternate == 1049 and False in terminal.saved:  # noqa: PLR2004 (this one saves the cursor)
-            parts.append(_place(*terminal.saved[False]))
-        parts += [b"\x1b[?%dh" % terminal.alternate, _cells(terminal.buffer, terminal)]
+        parts.append(_cells(terminal.buffer, terminal))
         if True in terminal.saved:
             parts.append(saving(_place(*terminal.saved[True]), sticky.saved_look))
     if terminal.tabstops != set(range(8, columns, 8)):

@@ -273,12 +273,12 @@ class Sticky:
         self._unsure = self._unsure or tabs is None
 
 
-def saving(place: bytes, look: Look) -> bytes:
+def saving(place: bytes, look: Look, save: bytes = b"\x1b7") -> bytes:
     """Return what saves a cursor with this look at a place, from a terminal's first look, which it then has again."""
     origin = (b"\x1b[?6h", b"\x1b[?6l") if look.origin else (b"", b"")
     undone = [sequence[:-1] + b"B" for _, sequence in look.charsets]
     undone += [b"\x1b[m"] if look.rendition.parts else []
-    return b"".join((look.sequence(), origin[0], place, b"\x1b7", origin[1], *undone, b"\x0f" if look.shift else b""))
+    return b"".join((look.sequence(), origin[0], place, save, origin[1], *undone, b"\x0f" if look.shift else b""))
 
 
 def stops(places: Iterable[bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from pibramble.errors import Exit
 from tests.console.automation.conftest import Place
 from tests.console.automation.ios import At, console
-from tests.unit.console.benches import Device
+from tests.unit.console.benches import Device, wait_until
 
 GIVEN = {"username": "ada", "password": "lovelace", "secret": "charles"}
 
@@ -126,6 +127,17 @@ def test_a_port_whose_profile_netmiko_does_not_know_is_refused(place: Place) -> 
     other.close()
     assert done.returncode == Exit.WRONG
     assert 'the profile "linux" does not say what netmiko calls it' in done.stderr
+
+
+def test_an_interrupted_backup_logs_out(place: Place) -> None:
+    file, ios = place.credentials(**GIVEN), place.switch.ios
+    backup = place.start("backup", "sw1", "--credentials", str(file))
+    wait_until(lambda: ios.at is At.EXEC, 30)
+    backup.send_signal(signal.SIGINT)
+    _, said = backup.communicate(timeout=20)
+    assert backup.returncode == Exit.INTERRUPTED
+    assert "Traceback" not in said
+    wait_until(lambda: ios.at is At.RETURN)
 
 
 def test_a_person_is_asked_and_the_secrets_are_not_shown(place: Place) -> None:

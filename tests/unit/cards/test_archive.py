@@ -52,6 +52,16 @@ def test_a_mirror_that_somebody_else_signed(
     assert "debian-archive-keyring" in caught.value.hint
 
 
+def test_why_a_signature_could_not_be_looked_at_is_not_taken_for_an_old_key() -> None:
+    reason = "Couldn't create temporary file /tmp/apt.conf.OoulGH for passing config to apt-key"
+    said = archive.complaint(
+        f"W: GPG error: http://mirror trixie InRelease: {reason}\n"
+        "E: The repository 'http://mirror trixie InRelease' is not signed.\n"
+    )
+    assert said.startswith("The repository")
+    assert said.endswith(reason)
+
+
 def test_updates_that_are_missing_are_done_without_and_said(mirror: Mirror, tmp_path: Path) -> None:
     sources = [mirror.source(), mirror.source("trixie-updates", optional=True)]
     found = archive.ask(sources, "armel", ["mpich"], tmp_path / "apt")

@@ -85,6 +85,12 @@ def test_a_full_screen_program_that_never_clears_is_redrawn() -> None:
     assert history.inexact == 0
 
 
+def test_the_look_that_a_full_screen_program_found_is_there_again_when_it_ends() -> None:
+    stream = b"text " * 38 + b"\x1b[31m\x0e\x1b[?1049h\x1b[m\x0f" + b"\x1b[5;5Hx" * 100 + b"\x1b[?1049lback" * 5
+    _, wrong = differences(stream, limit=600, kept=300, step=200)
+    assert not wrong
+
+
 def test_queries_are_not_asked_again() -> None:
     history = History()
     queries = b"\x1b[6n\x1b[c\x1b[>c\x1b[5n\x1bZ\x05\x1b[?6n\x1bP$qm\x1b\\\x1b]11;?\x07\x1b]4;1;?\x1b\\"
