@@ -92,8 +92,9 @@ def wanted(lock: str) -> list[Requirement]:
     extras = {
         "run.txt": ["lab"],
         "wiring.txt": ["wiring"],
+        "web.txt": ["web"],
         "backup.txt": ["backup"],
-        "dev.txt": ["lab", "wiring", "backup"],
+        "dev.txt": ["lab", "wiring", "web", "backup"],
     }.get(lock, [])
     if extras:
         entries += pyproject["project"]["dependencies"]
@@ -102,7 +103,7 @@ def wanted(lock: str) -> list[Requirement]:
     return [Requirement(entry) for entry in entries]
 
 
-LOCKS = ("run.txt", "wiring.txt", "backup.txt", "dev.txt", "docs.txt", "lock.txt")
+LOCKS = ("run.txt", "wiring.txt", "web.txt", "backup.txt", "dev.txt", "docs.txt", "lock.txt")
 
 
 @pytest.mark.parametrize("lock", LOCKS)

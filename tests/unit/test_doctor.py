@@ -135,6 +135,7 @@ def test_the_set_up_installs_what_the_doctor_asks_for() -> None:
         "emulator": ["debian-emulator.txt"],
         "predict": ["debian-predict.txt"],
         "backup": ["debian-backup.txt"],
+        "web": ["debian-web.txt"],
     }.items():
         wanted = {p["package"] for p in needs["program"] if feature in p["features"]} - essential
         assert wanted <= set().union(listed("debian.txt"), *map(listed, names)), feature

@@ -39,7 +39,7 @@ class Recipe:
     architecture: Architecture
     release: str  # of Debian
     alias: str  # the mirrors' other name for it
-    kind: str  # what it is for: head, head-gps, worker, worker-compiler
+    kind: str  # what it is for: head, head-gps, head-gps-consoles, worker, worker-compiler
     components: tuple[str, ...]
     packages: tuple[str, ...]
     early_files: tuple[BaseFile, ...]  # there before packages are configured, since those read them
@@ -57,7 +57,7 @@ class Recipe:
     @property
     def title(self) -> str:
         """Return it as people say it."""
-        return f"Debian {self.release} {self.architecture.debian} {self.kind.replace('-', ' with ')}"
+        return f"Debian {self.release} {self.architecture.debian} {self.kind.replace('-', ' with ', 1).replace('-', ' and ')}"
 
 
 def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Recipe:
@@ -73,17 +73,18 @@ def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Reci
         )
     head = node.role is Role.HEAD
     compiler = head or node.board.architecture is not plan.head.board.architecture
-    receiver = has_receiver(plan, node)
-    kind = "head-gps" if receiver else "head" if head else "worker-compiler" if compiler else "worker"
-    lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else [])]
-    lists += ["gps"] if receiver else []
+    more = additions(plan, node)
+    kind = "-".join(["head", *more]) if head else "worker-compiler" if compiler else "worker"
+    lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else []), *more]
     own = mpich.key(source, node.board.architecture) if source else None
     return debian(node.board.architecture, kind, lists, own)
 
 
-def has_receiver(plan: Plan, node: NodePlan) -> bool:
-    """Say whether a node needs what reads a GPS receiver; on others gpsd would only take adapters for itself."""
-    return plan.gps is not None and node.role is Role.HEAD
+def additions(plan: Plan, node: NodePlan) -> tuple[str, ...]:
+    """Return the lists of packages that only some heads need: gpsd would take others' adapters for itself."""
+    if node.role is not Role.HEAD:
+        return ()
+    return tuple(name for name, wanted in (("gps", plan.gps), ("consoles", plan.consoles)) if wanted)
 
 
 def debian(architecture: Architecture, kind: str, lists: Sequence[str], own_mpich: str | None = None) -> Recipe:

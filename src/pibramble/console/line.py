@@ -277,7 +277,10 @@ class Line:
 
     async def _redraw(self) -> None:
         """Let the emulator shorten the history, in a thread: it takes its time."""
-        from pibramble.console.emulation import redraw
+        try:
+            from pibramble.console.emulation import redraw
+        except ImportError:
+            return  # a card without pyte; `_redrawing` stays, so that it is not tried again: `History` drops what it must
 
         part, droppings = self.history.outgrown(), self.history.droppings
         try:

@@ -350,6 +350,8 @@ class Server:
         finally:
             os.umask(former)
         give_to_owner(self.path)
+        if self.path.parent.stat().st_mode & stat.S_IXGRP:  # whoever is let into the folder may use the socket
+            self.path.chmod(0o660)
 
     async def close(self) -> None:
         """Stop listening, and take the socket away."""

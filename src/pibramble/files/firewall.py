@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pibramble.files import units
+from pibramble.files.console import PAGES_PORT
 from pibramble.files.model import NodeFile, Symlink
 from pibramble.plan.model import BRIDGE, Plan
 
@@ -33,7 +34,7 @@ table inet pibramble {{
     chain world {{
         # Nobody out there has an address of ours.
         ip saddr {subnet} drop
-        tcp dport 22 accept
+        tcp dport {open_ports} accept
         # So that one can see whether the head is there; ten a second do no harm to a small board.
         icmp type echo-request limit rate 10/second burst 20 packets accept
         icmpv6 type echo-request limit rate 10/second burst 20 packets accept
@@ -69,7 +70,8 @@ def rules(plan: Plan) -> NodeFile:
     """Return the rules of nftables(8)."""
     routed = [worker.link.head_interface for worker in plan.workers if worker.link and not worker.link.bridged]
     cluster = "{ " + ", ".join(f'"{name}"' for name in (BRIDGE, *routed)) + " }"
-    content = _RULES.format(uplink=plan.uplink.interface, cluster=cluster, subnet=plan.subnet)
+    open_ports = f"{{ 22, {PAGES_PORT} }}" if plan.web_uplink else "22"
+    content = _RULES.format(open_ports=open_ports, uplink=plan.uplink.interface, cluster=cluster, subnet=plan.subnet)
     return NodeFile("/etc/nftables.conf", content, "firewall and address translation", mode=0o755)
 
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pibramble.files import boot, firewall, gadget, gps, lean, mpi, names, network, ppp, resolver, ssh, time, users
+from pibramble.files import (
+    boot,
+    console,
+    firewall,
+    gadget,
+    gps,
+    lean,
+    mpi,
+    names,
+    network,
+    ppp,
+    resolver,
+    ssh,
+    time,
+    users,
+)
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
 from pibramble.plan.model import NodePlan, Plan, Role
 from pibramble.spec.model import Link
@@ -77,6 +92,8 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
         yield from gps.head(plan, plan.gps)
     yield mpi.hostfile(plan)
     yield mpi.hydra_profile()
+    if plan.consoles:
+        yield from console.head(plan)
     if any(worker.link and worker.link.kind is Link.USB for worker in plan.workers):
         yield gadget.head()
     serial = [(worker, worker.link) for worker in plan.workers if worker.link and worker.link.kind is Link.SERIAL]

@@ -110,6 +110,7 @@ class Plan:
     emulator: EmulatorSection
     gps: GpsPlan | None = None
     consoles: tuple[ConsolePlan, ...] = ()
+    web_uplink: bool = False  # the consoles' pages are for the uplink's network, too
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 

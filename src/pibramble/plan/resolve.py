@@ -81,6 +81,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             ConsolePlan(section.name, section.port, section.profile, section.settings, section.tcp_port)
             for section in cluster.consoles
         ),
+        web_uplink=bool(cluster.consoles) and cluster.web.uplink,
         source=source,
     )
 

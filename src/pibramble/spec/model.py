@@ -284,6 +284,17 @@ class ConsoleSection:
 
 
 @attrs.frozen(kw_only=True)
+class WebSection:
+    """`[web]`: the pages of `pibramble serve` on the head's card."""
+
+    uplink: bool = _field(
+        "They are for the uplink's network, too: TCP port 8470, over TLS, for those who log in "
+        "(`pibramble serve user add`). Default: for the head alone, by ssh -L.",
+        default=False,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -300,5 +311,6 @@ class Cluster:
     supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
     bridges: tuple[BridgeSection, ...] = _field("The UART bridges.", default=())
     consoles: tuple[ConsoleSection, ...] = _field("The serial lines of the console.", default=())
+    web: WebSection = _field("The pages of the consoles.", factory=WebSection)
     parts: PartsSection = _field("The choice of parts.", factory=PartsSection)
     catalog: Additions = _field("Parts that the catalogue lacks, or of which you know better.", factory=Additions)

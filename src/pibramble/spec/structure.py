@@ -34,6 +34,7 @@ from pibramble.spec.model import (
     NodeOverride,
     PartsSection,
     SupplySection,
+    WebSection,
     WorkerGroup,
 )
 
@@ -51,6 +52,7 @@ SECTIONS: Mapping[str, type] = {
     "supplies": SupplySection,
     "bridges": BridgeSection,
     "consoles": ConsoleSection,
+    "web": WebSection,
     "parts": PartsSection,
 }
 LISTS = ("workers", "hubs", "supplies", "bridges", "consoles")  # written with double brackets

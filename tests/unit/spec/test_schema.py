@@ -79,6 +79,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "supplies": sections["supplies"]["items"],
         "bridges": sections["bridges"]["items"],
         "consoles": sections["consoles"]["items"],
+        "web": sections["web"],
         "parts": sections["parts"],
     }
     for name, cls in SECTIONS.items():

@@ -103,11 +103,8 @@ def _images(context: Context, nodes: Sequence[NodePlan]) -> dict[str, UserImage]
     folder = context.cluster_file.path.parent
     named = {node.name: folder / Path(node.image).expanduser() for node in nodes if node.image}
     read = {path: imagebase.read(path, context.progress) for path in dict.fromkeys(named.values())}
-    receivers = {node.name for node in nodes if recipe.has_receiver(context.plan, node)}
-    return {
-        node: attrs.evolve(read[path], more=("gps",)) if node in receivers else read[path]
-        for node, path in named.items()
-    }
+    more = {node.name: recipe.additions(context.plan, node) for node in nodes}
+    return {node: attrs.evolve(read[path], more=more[node]) for node, path in named.items()}
 
 
 def _remarks(built: Sequence[Built], nodes: Sequence[NodePlan], bases: Mapping[str, Base]) -> list[str]:

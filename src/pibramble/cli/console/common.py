@@ -35,14 +35,28 @@ class Bench:
 
 def bench(context: Context) -> Bench:
     """Return what the cluster file and its target say; without a cluster file there are devices only."""
-    from pibramble import paths
     from pibramble.console import ports, profiles
 
+    folder = bench_folder(context)
     if not has_cluster_file(context):
-        return Bench(paths.state_folder() / FOLDER, ())
+        return Bench(folder, ())
     plan = context.plan
     nodes = context.target.consoles(plan)
-    return Bench(context.folder / FOLDER, (*ports.of_plan(plan, profiles.load), *ports.of_nodes(nodes, profiles.load)))
+    return Bench(folder, (*ports.of_plan(plan, profiles.load), *ports.of_nodes(nodes, profiles.load)))
+
+
+def bench_folder(context: Context) -> Path:
+    """Return the folder of the broker's socket, logs, users and certificates; on the head it is the service's."""
+    from pibramble import paths
+
+    if not has_cluster_file(context):
+        return paths.state_folder() / FOLDER
+    from pibramble.files.console import FOLDER as SERVICE_FOLDER
+    from pibramble.targets.whereabouts import is_head
+
+    if context.plan.consoles and is_head(context.plan) and os.path.isdir(SERVICE_FOLDER):  # noqa: PTH112 (raises nothing)
+        return Path(SERVICE_FOLDER)
+    return context.folder / FOLDER
 
 
 def has_cluster_file(context: Context) -> bool:

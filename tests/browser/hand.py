@@ -1,0 +1,49 @@
+"""What a person does at a console's page, and sees there."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def screen(page: Page) -> str:
+    """Return what the terminal shows, without the blanks at the ends."""
+    rows = page.locator(".xterm-rows > div").all_inner_texts()
+    return "\n".join(row.replace("\xa0", " ").rstrip() for row in rows).rstrip()
+
+
+def shows(page: Page, pattern: str) -> None:
+    """Wait until the terminal shows something."""
+    expect(page.locator(".xterm-rows")).to_contain_text(re.compile(pattern))
+
+
+def entry(page: Page, name: str) -> Locator:
+    """Return a port's entry in the list."""
+    return page.get_by_role("listitem").filter(has=page.locator(".name", has_text=name))
+
+
+def take_control(page: Page) -> None:
+    page.get_by_role("button", name="Take control").click()
+    expect(page.locator("#said")).to_contain_text("You write")
+
+
+def send_line(page: Page, text: str) -> None:
+    """Send a line with the field for phones."""
+    page.get_by_label("A line to send").fill(text)
+    page.get_by_role("button", name="Send", exact=True).click()
+
+
+def press(page: Page, *names: str) -> None:
+    """Press keys of the bar."""
+    keys = page.get_by_role("toolbar", name="Keys")
+    for name in names:
+        keys.get_by_role("button", name=name, exact=True).click()
+
+
+def clear(page: Page) -> None:
+    """Begin with an empty screen and a prompt, whatever was before."""
+    press(page, "Ctrl-C")
+    send_line(page, "clear")
+    expect(page.locator(".xterm-rows")).not_to_contain_text("clear")
+    shows(page, "sw1#")
