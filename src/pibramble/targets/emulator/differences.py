@@ -54,7 +54,7 @@ DIFFERENCES = (
         "console",
         "ttyAMA0, unless that carries a link",
         "the second UART (ttyS1), which is off in the device tree that the card brings and is switched on; on 64-bit "
-        "boards a console of virtio's (hvc0)",
+        "boards a UART on PCI (ttyS0)",
     ),
     Difference(
         "UART clock",
@@ -99,6 +99,9 @@ DIFFERENCES = (
         "the emulated board ends (panic=-1), so that `up` can say so",
     ),
 )
+
+# What `bench` says below its figures.
+ABOUT_TIMES = "Emulator figures: a guest's clock counts its instructions, so they say nothing about boards."
 
 # What `status` says below its table; the list above has the rest.
 NOT_MODELLED = (
