@@ -160,8 +160,8 @@ def made(factory: pytest.TempPathFactory, name: str, cluster: str) -> Bench:
 def booted(bench: Bench, session: pytest.Session) -> Iterator[None]:
     """Have the cluster up while the block runs; what its boot said is printed when a test fails."""
     began = time.monotonic()
-    done = bench.run("up", "--target", "emulator", timeout_s=1500)
     try:
+        done = bench.run("up", "--target", "emulator", timeout_s=1500)
         assert done.returncode == 0, done.stderr
         print(done.stderr, f"up in {time.monotonic() - began:.0f} s")
         yield

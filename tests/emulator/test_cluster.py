@@ -169,7 +169,7 @@ def test_from_a_pc_it_is_hardware_behind_an_address(cluster: Bench) -> None:
         nodes = json.loads(cluster.ok(*hardware, "status", "--json"))["cluster"]
         assert nodes["target"] == "hardware"
         assert [(node["node"], node["reachable"]) for node in nodes["nodes"]] == [(node, True) for node in NODES]
-        names = cluster.ok(*hardware, "exec", "--", "uname -n").splitlines()
+        names = cluster.ok(*hardware, "exec", "-w", ",".join(NODES), "--", "uname -n").splitlines()
         assert sorted(names) == sorted(f"{node}: {node}" for node in NODES)
         pi = cluster.ok(*hardware, "run", "-n", "3", str(EXAMPLES / "cpi.c"), "100000", timeout_s=600)
         assert set(re.findall(r"runs on (\w+)", pi)) == {"zero1", "zero2", "aplus"}
