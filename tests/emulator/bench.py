@@ -8,10 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 CLUSTER = """\
 [cluster]
@@ -29,6 +32,39 @@ link = "usb"
 [[workers]]
 name = "aplus"
 board = "pi-1a-plus"
+link = "serial"
+head_port = "/dev/ttyAMA0"
+baud = 921600
+"""
+OTHER = """\
+[cluster]
+name = "other"
+id = "other"
+
+[head]
+board = "pi-1b"
+
+[[workers]]
+name = "zero1"
+board = "pi-zero"
+link = "usb"
+"""
+ARM64 = """\
+[cluster]
+name = "emu64"
+id = "test64"
+
+[head]
+board = "pi-3b"
+
+[[workers]]
+name = "two"
+board = "pi-zero-2w"
+link = "usb"
+
+[[workers]]
+name = "line"
+board = "pi-zero-2w"
 link = "serial"
 head_port = "/dev/ttyAMA0"
 baud = 921600
@@ -104,6 +140,37 @@ class Bench:
     def world(self) -> Path:
         """Return the socket of the network that the head's uplink leads to."""
         return Path(json.loads((self.state / "emulator.json").read_text())["sockets"]) / "world"
+
+
+def made(factory: pytest.TempPathFactory, name: str, cluster: str) -> Bench:
+    """Return a folder with a cluster file whose cards are built.
+
+    For work on the tests PIBRAMBLE_TEST_BENCH names a folder that stays, with clusters that go on running.
+    """
+    kept = os.environ.get("PIBRAMBLE_TEST_BENCH")
+    folder = Path(kept) / name if kept else factory.mktemp(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cluster.toml").write_text(cluster)
+    bench = Bench(folder)
+    bench.ok("card", "build", timeout_s=3000)
+    return bench
+
+
+@contextmanager
+def booted(bench: Bench, session: pytest.Session) -> Iterator[None]:
+    """Have the cluster up while the block runs; what its boot said is printed when a test fails."""
+    began = time.monotonic()
+    try:
+        done = bench.run("up", "--target", "emulator", timeout_s=1500)
+        assert done.returncode == 0, done.stderr
+        print(done.stderr, f"up in {time.monotonic() - began:.0f} s")
+        yield
+    finally:
+        if session.testsfailed:
+            for log in sorted((bench.state / "emulator").glob("*/console.log")):
+                print(f"== {log}\n{log.read_text(errors='replace')[-3000:]}")
+        if not os.environ.get("PIBRAMBLE_TEST_BENCH"):
+            bench.ok("down")
 
 
 def cache() -> Path:

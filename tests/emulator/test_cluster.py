@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -156,6 +159,39 @@ def test_a_job_is_started_on_the_head_itself(cluster: Bench) -> None:
     assert set(re.findall(r"runs on (\w+)", said)) == {"zero1", "zero2", "aplus"}
 
 
+def test_from_a_pc_it_is_hardware_behind_an_address(cluster: Bench) -> None:
+    """As boards on the network are: the head looks after its links, and all goes through it."""
+    head = f"127.0.0.1:{cluster.ssh_port()}"
+    hardware = ("--target", "hardware")
+    try:
+        said = cluster.run(*hardware, "up", "--head", head, timeout_s=600)
+        assert said.returncode == 0, said.stdout + said.stderr
+        nodes = json.loads(cluster.ok(*hardware, "status", "--json"))["cluster"]
+        assert nodes["target"] == "hardware"
+        assert [(node["node"], node["reachable"]) for node in nodes["nodes"]] == [(node, True) for node in NODES]
+        names = cluster.ok(*hardware, "exec", "-w", ",".join(NODES), "--", "uname -n").splitlines()
+        assert sorted(names) == sorted(f"{node}: {node}" for node in NODES)
+        pi = cluster.ok(*hardware, "run", "-n", "3", str(EXAMPLES / "cpi.c"), "100000", timeout_s=600)
+        assert set(re.findall(r"runs on (\w+)", pi)) == {"zero1", "zero2", "aplus"}
+    finally:
+        cluster.ok(*hardware, "down")
+    assert cluster.statuses()["zero1"]["reachable"]  # the boards, and the emulator's own connections, stay
+
+
+def test_a_compiler_that_needs_more_memory_than_the_head_has_is_named(cluster: Bench, tmp_path: Path) -> None:
+    source = tmp_path / "endless.c"
+    source.write_text('#include "/dev/zero"\nint main(void) { return 0; }\n')
+    began = time.monotonic()
+    done = cluster.run("run", "-n", "1", str(source), timeout_s=900)
+    print(f"{time.monotonic() - began:.0f} s\n{done.stderr}")
+    assert done.returncode == 1
+    assert "head ran out of memory while it compiled endless.c: its kernel has ended cc1" in done.stderr
+    # The kernel's own log bears it out, and the cluster lives on.
+    assert re.search(r"Out of memory: Killed process \d+ \(cc1\)", cluster.on("head", "sudo dmesg"))
+    assert all(node["reachable"] for node in cluster.statuses().values())
+    assert "runs on zero1" in cluster.ok("run", "-n", "3", str(EXAMPLES / "cpi.c"), "100000", timeout_s=600)
+
+
 def test_what_boots_and_for_how_long(cluster: Bench) -> None:
     for node in NODES:
         print(node, cluster.on(node, "sudo systemd-analyze time | head -n 1"))
@@ -191,6 +227,17 @@ def test_what_a_small_message_costs_on_ppp(cluster: Bench) -> None:
     _, (few, few_bytes), (many, many_bytes) = runs
     print(f"{(many_bytes - few_bytes) / (many - few) / 2:.0f} bytes on the wire for a message of 1 byte")
     assert many > few
+
+
+@pytest.mark.long
+def test_bench_measures_every_kind_of_wire_and_says_what_its_figures_are(cluster: Bench) -> None:
+    began = time.monotonic()
+    said = cluster.ok("bench", "--seconds", "0.1", timeout_s=1700)
+    print(f"{time.monotonic() - began:.0f} s\n{said}")
+    assert "Emulator figures" in said
+    for what in ("cpi, one core of a pi-zero", "ping-pong, usb-usb", "ping-pong, serial-usb", "allreduce, 2 usb"):
+        assert what in said
+    assert "on the emulator" in said
 
 
 def test_a_serial_link_that_is_cut_comes_back_by_itself(cluster: Bench) -> None:
@@ -233,3 +280,29 @@ def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Be
         assert time.monotonic() < deadline
         time.sleep(2)
     cluster.wait_for("zero2", reachable=True)
+
+
+def test_a_worker_whose_qemu_is_killed_keeps_what_it_wrote_and_up_starts_it_again(cluster: Bench) -> None:
+    """Killed from outside, QEMU has no time to tidy up: the disk must be whole all the same, as a card is."""
+    noise = "head -c 3000000 /dev/urandom >noise && sync && sha256sum <noise"
+    digest = cluster.on("zero1", noise)
+    os.kill(qemu(cluster, "zero1"), signal.SIGKILL)
+    gone = cluster.run("status")
+    assert gone.returncode == 5
+    assert "zero1: not running: QEMU was ended by SIGKILL" in gone.stderr
+    cluster.ok("up", timeout_s=900)
+    assert cluster.on("zero1", "sha256sum <noise; rm noise") == digest
+    assert "EXT4-fs error" not in cluster.on("zero1", "sudo dmesg")
+    assert cluster.on("zero1", "sudo systemctl --failed --no-legend --plain") == ""
+    # Each time that a board started anew its cable was plugged in; what failed besides is counted apart.
+    links = cluster.links()
+    print({name: (link["plugged"], link["vain"]) for name, link in links.items()})
+    assert links["zero1"]["plugged"] - links["zero1"]["vain"] >= 2
+
+
+def qemu(cluster: Bench, node: str) -> int:
+    """Return the process of a node's machine, which is the keeper's child."""
+    keeper = json.loads((cluster.state / "emulator.json").read_text())["keeper"]["pid"]
+    children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    [found] = [pid for pid in children if f"emu-{node}" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+    return int(found)

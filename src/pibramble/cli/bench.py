@@ -110,7 +110,8 @@ def _settings(context: Context, wanted: tuple[str, ...], excluded: tuple[str, ..
     workers = tuple(worker for worker in context.plan.workers if worker.name in names)
     if not workers:
         raise UsageError("there is no worker to measure: all links end at the head")
-    return Settings(workers, context.target.name, one_machine=context.target.state().one_machine)
+    state = context.target.state()
+    return Settings(workers, state.target, one_machine=state.one_machine, about_times=state.about_times)
 
 
 def _measure(context: Context, settings: Settings) -> Benchmark:

@@ -39,6 +39,7 @@ class Settings:
     linpack: bool = False
     equations: int | None = None  # of Linpack; None: as many as fit into the memory that is free
     one_machine: bool = False  # all nodes share one machine's memory
+    about_times: str = ""  # what the target says of times that are measured there
 
 
 def measure(place: Place, settings: Settings, watcher: Watcher) -> Benchmark:
@@ -68,7 +69,7 @@ def measure(place: Place, settings: Settings, watcher: Watcher) -> Benchmark:
                 said = _ours(place, "allreduce.c", (str(SUM_DOUBLES), seconds), nodes, watcher)
             sums.append(Sum(kind, tuple(nodes), read_curve(said)))
     gflops, remark = _linpack(place, settings, watcher) if settings.linpack else (None, "")
-    remarks = (remark,) if remark else ()
+    remarks = tuple(said for said in (settings.about_times, remark) if said)
     return Benchmark(new_id(), now(), settings.target, speeds, tuple(pings), tuple(sums), gflops, remarks)
 
 

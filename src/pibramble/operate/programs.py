@@ -29,6 +29,10 @@ _COMPILE_TIMEOUT_S = 600.0  # a 700 MHz board takes a minute for what a PC does 
 _CACHE = "$HOME/.cache/pibramble/bin"
 _KEPT_BUILDS = 64
 _NOT_FOUND = 127  # sh(1): there is no such command
+_NO_MEMORY = 137  # ours: the kernel has ended something for want of memory while it compiled; sh(1)'s word for SIGKILL
+# What gcc says of a part of it that was killed, and of memory that it was refused (gcc/gcc.cc, libiberty/xmalloc.c).
+_KILLED = re.compile(r"Killed signal terminated program (\S+)|Killed \(program (\S+)\)|\bKilled\b")
+_REFUSED = re.compile(r"out of memory allocating|virtual memory exhausted|memory exhausted")
 
 # Debian's armel passes floating point in integer registers, but a Pi has a VFP unit: without these it would lie idle.
 _SOFT_FLOAT_FLAGS = ("-march=armv6", "-mfpu=vfp", "-mfloat-abi=softfp")
@@ -194,8 +198,15 @@ def _compile(source: Source, abi: Abi, node: str, workshop: Workshop) -> tuple[E
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" && cat >{here} || exit 1
-{shlex.join([source.compiler, *source.flags(abi)])} -o {there} {here} {shlex.join(source.arguments)} -lm >&2 &&
+ended_for_want_of_memory() {{ grep '^oom_kill ' /proc/vmstat; }}
+before=$(ended_for_want_of_memory)
+if {shlex.join([source.compiler, *source.flags(abi)])} -o {there} {here} {shlex.join(source.arguments)} -lm >&2; then
     cat {there}
+    exit
+fi
+code=$?
+[ "$(ended_for_want_of_memory)" = "$before" ] || exit {_NO_MEMORY}
+exit $code
 """
     with workshop.progress.step(f"compiling {source.name} on {node}"):
         outcomes = execute(workshop.connections, [node], script, stdin=source.content, timeout_s=_COMPILE_TIMEOUT_S)
@@ -205,9 +216,20 @@ cd "$folder" && cat >{here} || exit 1
         complain_of_failures({node: outcome}, f"compiling {source.name}")
     if outcome.exit_code == _NOT_FOUND:
         raise MissingError(f"there is no {source.compiler} on {node}", hint="it comes with MPICH's development files")
-    if outcome.exit_code != 0:
-        raise CompilerError(f"{source.compiler} on {node} could not compile {source.name}", hint=said)
+    if outcome.exit_code:
+        raise _complaint(source, node, outcome.exit_code, said)
     return Executable(name, outcome.stdout), said
+
+
+def _complaint(source: Source, node: str, exit_code: int, said: str) -> CompilerError:
+    """Return the error for a source that does not compile; `said` is what the compiler has said."""
+    killed = _KILLED.search(said)
+    if _REFUSED.search(said) or (killed and exit_code == _NO_MEMORY):
+        part = next((name for name in killed.groups() if name), source.compiler) if killed else ""
+        who = f": its kernel has ended {part}" if part else ""
+        less = "--cc-args=-O0 needs less; a program that was compiled elsewhere for such a board runs too"
+        return CompilerError(f"{node} ran out of memory while it compiled {source.name}{who}", hint=f"{said}\n{less}")
+    return CompilerError(f"{source.compiler} on {node} could not compile {source.name}", hint=said)
 
 
 def _kept_file(source: Source, fact: Facts, folder: Path) -> Path:

@@ -49,6 +49,7 @@ class TargetState:
     nodes: tuple[NodeState, ...] = ()
     not_modelled: tuple[str, ...] = ()  # what this target does not show of the real thing, one sentence each
     one_machine: bool = False  # all nodes share one machine's cores and memory
+    about_times: str = ""  # what must stand beside every time that is measured there
 
 
 @attrs.frozen

@@ -87,6 +87,29 @@ def test_a_script_runs_anywhere() -> None:
     programs.check_fits(Executable("go", b"#!/bin/sh\n"), {"zero1": Facts(MPICH, ZERO)})
 
 
+KILLED = "gcc: fatal error: Killed signal terminated program cc1\ncompilation terminated."
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "message"),
+    [
+        (137, KILLED, "head ran out of memory while it compiled big.c: its kernel has ended cc1"),
+        (137, "gcc: internal compiler error: Killed (program cc1plus)", "its kernel has ended cc1plus"),
+        (137, "bash: line 6:   812 Killed                  mpicc -O2 -o ./big ./big.c", "its kernel has ended mpicc"),
+        (1, "cc1: out of memory allocating 268435488 bytes after a total of 1437696 bytes", "head ran out of memory"),
+        # Somebody else ended it; or it was wrong, and something else was ended meanwhile.
+        (1, KILLED, "mpicc on head could not compile big.c"),
+        (137, "big.c:1:25: error: 'nothing' undeclared", "mpicc on head could not compile big.c"),
+    ],
+)
+def test_a_compiler_that_ran_out_of_memory_is_told_from_a_source_that_is_wrong(
+    code: int, said: str, message: str
+) -> None:
+    error = programs._complaint(Source("big.c", b"", ()), "head", code, said)  # noqa: SLF001 (what a board without memory answers)
+    assert message in error.message
+    assert said in (error.hint or "")
+
+
 def test_a_zero_s_vfp_unit_is_used_though_its_debian_is_soft_float() -> None:
     source = Source("cpi.c", b"", ())
     assert "-mfloat-abi=softfp" in source.flags(ZERO)

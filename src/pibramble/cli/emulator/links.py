@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 def command(context: Context, *, as_json: bool) -> None:
     """List the wires between the emulated boards.
 
-    Of a serial link: the bytes that have passed, frames, escapes and all. Of a USB cable: how often it was plugged in;
-    more than once means that the first time no interface came of it, or that a board started anew.
+    PLUGGED is how often both ends came together: more than once means that a board started anew, that a cut link was
+    joined, or that no interface came of a USB cable (IN VAIN), which is then plugged in again. Bytes are those on the
+    wire of a serial link, frames, escapes and all.
     """
     facts = emulator(context).running().ask("facts")
     if as_json:
         print_json(facts.links)
         return
-    headings = ("WORKER", "LINK", "STATE", "TO WORKER", "TO HEAD", "LOST", "PLUGGED")
+    headings = ("WORKER", "LINK", "STATE", "TO WORKER", "TO HEAD", "LOST", "PLUGGED", "IN VAIN")
     show_table(headings, [_row(name, link) for name, link in facts.links.items()])
 
 
 def _row(name: str, link: LinkFacts) -> tuple[str, ...]:
     state = "joined" if link.joined else "apart"
-    if link.plugged is not None:
-        return name, "usb", state, "-", "-", "-", str(link.plugged)
+    if link.vain is not None:
+        return name, "usb", state, "-", "-", "-", str(link.plugged), str(link.vain)
     counts = (link.to_worker_bytes, link.to_head_bytes, link.lost_bytes)
-    return (name, "serial", state, *(f"{count or 0:,} B" for count in counts), "-")
+    return (name, "serial", state, *(f"{count or 0:,} B" for count in counts), str(link.plugged), "-")

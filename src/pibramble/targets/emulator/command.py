@@ -111,6 +111,7 @@ def command(  # noqa: PLR0913, PLR0917 (what a machine is made of)
     argv = [
         *(machine.program, "-name", f"{plan.name}-{node.name}", "-machine", machine.machine),
         *(["-cpu", machine.processor] if machine.processor else []),
+        *([] if machine.is_board else ["-smp", str(node.board.cores)]),
         *("-m", str(machine.memory_mb), "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"),
         *("-kernel", str(places.kernel), "-initrd", str(places.initramfs), "-append", words),
         *(["-dtb", str(places.device_tree)] if machine.device_tree else []),
@@ -130,8 +131,9 @@ def command(  # noqa: PLR0913, PLR0917 (what a machine is made of)
 
 
 def _disk(machine: Machine, disk: Path) -> list[str]:
-    # writeback: what the board has flushed outlives the pulling of its plug, as on a card; its journal does the rest.
-    drive = f"file={_escaped(disk)},format=qcow2,cache=writeback"
+    # Written through: QEMU's SD cards never flush, so a QEMU that is killed would take along where it has put what the
+    # board wrote, and the disk would be damaged as no card is. This machine's own crash need not be outlived: no fsync.
+    drive = f"file={_escaped(disk)},format=qcow2,cache.writeback=off,cache.no-flush=on"
     if machine.is_board:
         return ["-drive", f"{drive},if=sd"]
     return ["-drive", f"{drive},if=none,id=card", "-device", "virtio-blk-pci,drive=card"]
@@ -145,20 +147,20 @@ def _serial_ports(plan: Plan, node: NodePlan, machine: Machine, places: Places) 
     first, adapters = "null", list[Cord]()
     for number, cord in enumerate(cords(plan, node, places.sockets)):
         argv += ["-chardev", f"socket,id=link{number},path={_escaped(cord.socket)},server=off,reconnect=1"]
-        if machine.is_board and cord.device == _PL011:
+        if cord.device == _PL011:
             first = f"chardev:link{number}"
         elif cord.device == f"{_USB_ADAPTER}{len(adapters)}":
+            # A board's machine has its own controller for them.
+            argv += ["-device", "qemu-xhci"] if not (machine.is_board or adapters) else []
             argv += ["-device", f"usb-serial,chardev=link{number}"]
             adapters.append(cord)
         else:
-            own = f"{_PL011} and " if machine.is_board else ""
             raise UsageError(
                 f"{node.name} has a link on {cord.device}, which the emulated {node.board.name} has not",
-                hint=f"it has {own}USB adapters in their order: {_USB_ADAPTER}{len(adapters)} is next",
+                hint=f"it has {_PL011} and USB adapters in their order: {_USB_ADAPTER}{len(adapters)} is next",
             )
-    if machine.is_board:
-        return [*argv, "-serial", first, "-serial", "chardev:console"]
-    return [*argv, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=console", "-serial", "null"]
+    second = ["-serial", "chardev:console"] if machine.is_board else ["-device", "pci-serial,chardev=console"]
+    return [*argv, "-serial", first, *second]
 
 
 def _uplink(plan: Plan, machine: Machine, up: Uplink) -> list[str]:

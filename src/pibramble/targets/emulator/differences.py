@@ -54,7 +54,7 @@ DIFFERENCES = (
         "console",
         "ttyAMA0, unless that carries a link",
         "the second UART (ttyS1), which is off in the device tree that the card brings and is switched on; on 64-bit "
-        "boards a console of virtio's (hvc0)",
+        "boards a UART on PCI (ttyS0)",
     ),
     Difference(
         "UART clock",
@@ -80,7 +80,8 @@ DIFFERENCES = (
         "64-bit boards",
         "BCM2710 to BCM2712 with their own UARTs, SD host and USB",
         "QEMU's generic `virt` machine with virtio devices: the card's kernel, programs and files are tried, "
-        "the board's drivers are not",
+        "the board's drivers are not. It has the board's number of cores, which take turns on one core here, "
+        "and a clock that goes on without power, which the boards lack",
     ),
     Difference(
         "speed",
@@ -99,6 +100,9 @@ DIFFERENCES = (
         "the emulated board ends (panic=-1), so that `up` can say so",
     ),
 )
+
+# What `bench` says below its figures.
+ABOUT_TIMES = "Emulator figures: a guest's clock counts its instructions, so they say nothing about boards."
 
 # What `status` says below its table; the list above has the rest.
 NOT_MODELLED = (

@@ -21,7 +21,7 @@ from pibramble.targets.base import NodeState, TargetState, UpReport
 from pibramble.targets.emulator import prepare
 from pibramble.targets.emulator.boot import Watch
 from pibramble.targets.emulator.command import Places, free_port, uplink
-from pibramble.targets.emulator.differences import NOT_MODELLED
+from pibramble.targets.emulator.differences import ABOUT_TIMES, NOT_MODELLED
 from pibramble.targets.emulator.extras import Backplane
 from pibramble.targets.emulator.keeping import start_keeper
 from pibramble.targets.emulator.order import Facts, LineOrder, Order, socket_paths
@@ -80,7 +80,7 @@ class Emulator:
             return TargetState(self.name, up=False)
         facts = state.ask("facts")
         nodes = tuple(_node_state(name, facts) for name in facts.nodes)
-        return TargetState(self.name, up=True, nodes=nodes, not_modelled=NOT_MODELLED)
+        return TargetState(self.name, up=True, nodes=nodes, not_modelled=NOT_MODELLED, about_times=ABOUT_TIMES)
 
     def connections(self, plan: Plan) -> ThroughHead:
         """Return the way to the nodes. Raises NotUpError."""

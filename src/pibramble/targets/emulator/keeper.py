@@ -89,7 +89,8 @@ class Machine:
                 await self._spawn()
                 continue
             said = _tail(Path(self._order.errors)).strip().splitlines()
-            self.ended = f"QEMU ended with code {code}" + (f": {said[-1]}" if code and said else "")
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+            self.ended = f"QEMU {how}" + (f": {said[-1]}" if code > 0 and said else "")
             return
 
 
@@ -135,11 +136,12 @@ class Keeper:
                 to_worker_bytes=line.passed["head"].bytes,
                 to_head_bytes=line.passed["worker"].bytes,
                 lost_bytes=sum(counted.lost_bytes for counted in line.passed.values()),
+                plugged=line.plugged,
             )
             for name, line in self._lines.items()
         }
         links |= {
-            name: LinkFacts(joined=name in self._cables.connected, plugged=times)
+            name: LinkFacts(joined=name in self._cables.connected, plugged=times, vain=self._cables.vain.get(name, 0))
             for name, times in self._cables.plugged.items()
         }
         return Facts(nodes, links)

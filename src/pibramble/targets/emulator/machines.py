@@ -34,8 +34,8 @@ class Machine:
     @property
     def console(self) -> str:
         """Return the kernel's console: one that no link uses."""
-        # The boards' second UART; and a console of virtio's, since virt has a single UART.
-        return "ttyS1,115200" if self.is_board else "hvc0"
+        # The boards' second UART; virt has one UART only, so it gets a second one on PCI.
+        return "ttyS1,115200" if self.is_board else "ttyS0,115200"
 
 
 def machine_for(node: NodePlan) -> Machine:

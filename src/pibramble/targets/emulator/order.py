@@ -72,7 +72,8 @@ class LinkFacts:
     to_worker_bytes: int | None = None  # serial: what has passed
     to_head_bytes: int | None = None
     lost_bytes: int | None = None
-    plugged: int | None = None  # usb: how often it was plugged in
+    plugged: int = 0  # how often both ends came together
+    vain: int | None = None  # usb: how often of these the head's kernel made no interface of it
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ _BITS_A_BYTE = 10  # on a UART, 8N1
 _TICK_S = 0.01  # how often a paced line passes bytes on
 _MOST_WAITING = 1 << 20  # bytes; what comes on top is lost, as on a UART that nobody reads
 _GREETING_BYTES = 256
+_AGAIN = "again"  # the head's word: nothing came of the time before
 _ENDS = ("head", "worker")
 
 
@@ -39,6 +40,7 @@ class Line:
         self._ends: dict[str, _LineEnd] = {}
         self._joined = True
         self.passed = {end: Counted() for end in _ENDS}  # by the end where it came in
+        self.plugged = 0  # how often both ends came together: a board that starts anew, a cut that was mended
 
     @property
     def joined(self) -> bool:
@@ -51,7 +53,9 @@ class Line:
 
     def join(self) -> None:
         """Make the wire whole again."""
-        self._joined = True
+        if not self._joined:
+            self._joined = True
+            self._count()
 
     def end(self, which: str) -> Callable[[], asyncio.BaseProtocol]:
         """Return what makes the protocol of one end's connection; a new connection replaces the one before."""
@@ -62,11 +66,16 @@ class Line:
         if before := self._ends.get(which):
             before.close()
         self._ends[which] = end
+        self._count()
 
     def unplug(self, which: str, end: _LineEnd) -> None:
         """Forget the connection."""
         if self._ends.get(which) is end:
             del self._ends[which]
+
+    def _count(self) -> None:
+        if self._joined and len(self._ends) == len(_ENDS):
+            self.plugged += 1
 
     def carry(self, which: str, data: bytes) -> None:
         """Pass on what came in at one end."""
@@ -137,6 +146,7 @@ class Cables:
         self._token = token
         self._waiting: dict[tuple[str, str], _CableEnd] = {}
         self.plugged: dict[str, int] = {}  # how often each worker's cable was plugged in
+        self.vain: dict[str, int] = {}  # how often no interface came of that, as the head says
         self.connected: set[str] = set()
 
     def end(self) -> asyncio.BaseProtocol:
@@ -146,12 +156,15 @@ class Cables:
     def greet(self, greeting: bytes, end: _CableEnd) -> bool:
         """Hear who it is, and pair it with its other end if that waits; false for somebody who is no end."""
         words = greeting.decode(errors="replace").split()
-        if not greeting.endswith(b"\n") or len(words) != 3 or words[1] not in _ENDS:  # noqa: PLR2004
+        again = words[3:] == [_AGAIN] and words[1] == _ENDS[0]
+        if not greeting.endswith(b"\n") or len(words) != 3 + again or words[1] not in _ENDS:
             return False
         if not hmac.compare_digest(words[0].encode(), self._token.encode()):  # as text it raises on what is not ASCII
             return False
-        _, which, node = words
+        _, which, node = words[:3]
         end.node = node
+        if again:
+            self.vain[node] = self.vain.get(node, 0) + 1
         other = self._waiting.pop((_ENDS[1 - _ENDS.index(which)], node), None)
         if other is None:
             if before := self._waiting.get((which, node)):

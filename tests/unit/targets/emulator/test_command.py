@@ -53,16 +53,19 @@ def test_a_board_has_its_device_tree_and_its_card_in_the_slot(plan: Plan) -> Non
     assert values(argv, "-dtb") == ["/state/board.dtb"]
     [disk] = values(argv, "-drive")
     assert {"file=/state/disk.qcow2", "format=qcow2", "if=sd"} <= set(disk.split(","))
+    # A QEMU that is killed leaves the disk as the board has written it.
+    assert "cache.writeback=off" in disk.split(",")
 
 
 def test_a_board_of_64_bits_is_the_virtual_machine_with_its_card_on_virtio(plan: Plan) -> None:
     argv = qemu(plan, "two")
     assert argv[0] == "qemu-system-aarch64"
     assert (values(argv, "-machine"), values(argv, "-cpu")) == (["virt"], ["cortex-a53"])
+    assert values(argv, "-smp") == ["4"]
     assert "-dtb" not in argv
     devices = values(argv, "-device")
     assert "virtio-blk-pci,drive=card" in devices
-    assert "virtconsole,chardev=console" in devices
+    assert "pci-serial,chardev=console" in devices
     assert "if=none" in values(argv, "-drive")[0]
     # No ROM is asked for: Debian's qemu-system-arm brings none.
     assert [device for device in devices if device.startswith("virtio-net-pci,romfile=,netdev=backplane,mac=")]
@@ -107,6 +110,14 @@ def test_both_ends_of_a_serial_link_are_wired_to_the_relay(plan: Plan) -> None:
         assert values(argv, "-serial") == ["chardev:link0", "chardev:console"]
 
 
+def test_a_link_on_the_uart_of_a_64_bit_board_is_on_the_one_of_the_virtual_machine() -> None:
+    plan = serial(WorkerGroup(name="a", board="pi-zero-2w", link=Link.SERIAL, head_port="/dev/ttyAMA0"), board="pi-3b")
+    for name in ("head", "a"):
+        argv = qemu(plan, name)
+        assert values(argv, "-serial") == ["chardev:link0"]
+        assert "pci-serial,chardev=console" in values(argv, "-device")
+
+
 def test_a_uart_without_a_link_is_open(plan: Plan) -> None:
     assert values(qemu(plan, "zero1"), "-serial") == ["null", "chardev:console"]
 
@@ -138,21 +149,22 @@ def test_usb_serial_adapters_come_in_their_order() -> None:
     assert values(argv, "-serial")[0] == "chardev:link0"
 
 
+def test_the_virtual_machine_has_a_usb_controller_where_it_has_an_adapter() -> None:
+    group = WorkerGroup(name="b[1-2]", board="pi-zero-2w", link=Link.SERIAL, head_port="/dev/ttyUSB[0-1]")
+    plan = serial(group, board="pi-3b")
+    usb = [device for device in values(qemu(plan, "head"), "-device") if "usb" in device or "xhci" in device]
+    assert usb == ["qemu-xhci", "usb-serial,chardev=link0", "usb-serial,chardev=link1"]
+    assert not [device for device in values(qemu(plan, "b1"), "-device") if "xhci" in device]
+
+
 @pytest.mark.parametrize(
-    ("head_board", "head_port", "worker_board", "who", "own"),
-    [
-        ("pi-1b", "/dev/ttyUSB1", "pi-1a-plus", "head", "/dev/ttyAMA0 and "),
-        ("pi-1b", "/dev/ttyAMA0", "pi-zero-2w", "a", ""),
-        ("pi-4b", "/dev/ttyAMA0", "pi-1a-plus", "head", ""),
-    ],
+    ("head_board", "head_port"), [("pi-1b", "/dev/ttyUSB1"), ("pi-4b", "/dev/ttyAMA2"), ("pi-3b", "/dev/ttyS0")]
 )
-def test_a_link_on_a_port_that_the_machine_has_not_is_refused(
-    head_board: str, head_port: str, worker_board: str, who: str, own: str
-) -> None:
-    group = WorkerGroup(name="a", board=worker_board, link=Link.SERIAL, head_port=head_port)
-    with pytest.raises(UsageError, match=rf"{who} has a link on /dev/tty\w+, which the emulated .* has not") as error:
-        qemu(serial(group, board=head_board), who)
-    assert error.value.hint == f"it has {own}USB adapters in their order: /dev/ttyUSB0 is next"
+def test_a_link_on_a_port_that_the_machine_has_not_is_refused(head_board: str, head_port: str) -> None:
+    group = WorkerGroup(name="a", board="pi-1a-plus", link=Link.SERIAL, head_port=head_port)
+    with pytest.raises(UsageError, match=r"head has a link on /dev/tty\w+, which the emulated .* has not") as error:
+        qemu(serial(group, board=head_board), "head")
+    assert error.value.hint == "it has /dev/ttyAMA0 and USB adapters in their order: /dev/ttyUSB0 is next"
 
 
 def test_a_fixed_address_of_the_uplink_gives_it_its_network(plan: Plan) -> None:

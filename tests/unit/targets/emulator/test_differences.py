@@ -25,7 +25,7 @@ def test_the_cards_own_words_stay_and_the_console_moves(plan: Plan) -> None:
 
 def test_a_machine_that_is_no_board_has_nothing_to_leave_out(plan: Plan) -> None:
     words = command_line(CARD, machine_for(plan.node("two"))).split()
-    assert words[0] == "console=hvc0"
+    assert words[0] == "console=ttyS0,115200"
     assert not [word for word in words if "bcm2835" in word]
 
 

@@ -64,6 +64,13 @@ def test_what_qemu_complained_of_is_told(bench: Bench) -> None:
     assert state.ask("facts").nodes["head"].ended == "QEMU ended with code 1: qemu: no such machine"
 
 
+def test_a_qemu_that_was_killed_is_said_to_be(bench: Bench) -> None:
+    state = bench.start(head=FOREVER)
+    machines(state)[0].kill()
+    until(lambda: not state.ask("facts").nodes["head"].running)
+    assert state.ask("facts").nodes["head"].ended == "QEMU was ended by SIGKILL"
+
+
 def test_a_program_that_is_not_there_is_told(bench: Bench) -> None:
     state = bench.start(head=("qemu-system-none",))
     until(lambda: not state.ask("facts").nodes["head"].running)
@@ -142,7 +149,7 @@ def test_usb_cables_are_paired_at_the_socket_that_was_handed_down(bench: Bench) 
     for end in ends:
         assert end.makefile("rb").readline() == b"go\n"
     link = state.ask("facts").links["zero1"]
-    assert (link.joined, link.plugged) == (True, 1)
+    assert (link.joined, link.plugged, link.vain) == (True, 1, 0)
     ends[0].close()
     until(lambda: not state.ask("facts").links["zero1"].joined)
     ends[1].close()

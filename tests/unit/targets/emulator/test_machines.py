@@ -37,5 +37,5 @@ def test_every_board_has_a_machine_of_its_own_kind_or_is_refused_with_words(boar
 def test_the_console_is_a_port_that_carries_no_link(plan: Plan) -> None:
     used = {worker.link.worker_port for worker in plan.workers if worker.link} | {"/dev/ttyAMA0"}
     consoles = [machine_for(node).console.split(",")[0] for node in plan.nodes]
-    assert set(consoles) == {"ttyS1", "hvc0"}
+    assert set(consoles) == {"ttyS1", "ttyS0"}
     assert not {f"/dev/{console}" for console in consoles} & used

@@ -27,7 +27,7 @@ def test_facts_arrive_as_they_were_said() -> None:
         },
         links={
             "aplus": LinkFacts(joined=False, to_worker_bytes=10, to_head_bytes=0, lost_bytes=3),
-            "zero1": LinkFacts(joined=True, plugged=2),
+            "zero1": LinkFacts(joined=True, plugged=2, vain=1),
         },
     )
     assert Facts.read(json.loads(json.dumps(plain(facts)))) == facts

@@ -139,6 +139,22 @@ def test_what_is_sent_to_nobody_is_lost_and_counted(tmp_path: Path) -> None:
     run(test)
 
 
+def test_how_often_both_ends_came_together_is_counted(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with wired(tmp_path) as wires:
+            _, worker = await wires.both()
+            assert wires.line.plugged == 1
+            wires.line.cut()
+            wires.line.join()
+            wires.line.join()  # it is whole already
+            assert wires.line.plugged == 2
+            worker.writer.close()
+            await wires.connect("worker")  # a board that has started anew
+            await until(lambda: wires.line.plugged == 3)
+
+    run(test)
+
+
 def test_a_cut_line_loses_what_is_sent_and_a_joined_one_carries_again(tmp_path: Path) -> None:
     async def test() -> None:
         async with wired(tmp_path) as wires:
@@ -227,6 +243,8 @@ async def plugged() -> AsyncIterator[Socket]:
         pytest.param(b"\xff\xfe worker zero1\n", id="a token that is no text"),
         pytest.param(f"{TOKEN} middle zero1\n".encode(), id="a wrong role"),
         pytest.param(f"{TOKEN} worker\n".encode(), id="no name"),
+        pytest.param(f"{TOKEN} worker zero1 again\n".encode(), id="a worker that says what a head says"),
+        pytest.param(f"{TOKEN} head zero1 hello\n".encode(), id="a word too many"),
         pytest.param(b"\n", id="nothing"),
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="a browser"),
         pytest.param(b"x" * 300, id="a long one"),
@@ -296,6 +314,21 @@ def test_when_one_end_goes_the_other_is_told_and_the_cable_can_be_plugged_again(
             await socket.pair("zero1")
             assert socket.cables.connected == {"zero1"}
             assert socket.cables.plugged == {"zero1": 2}
+            assert socket.cables.vain == {}
+
+    run(test)
+
+
+def test_a_head_that_plugs_again_because_nothing_came_of_it_is_counted() -> None:
+    async def test() -> None:
+        async with plugged() as socket:
+            head, _ = await socket.pair("zero1")
+            head.writer.close()
+            await until(lambda: not socket.cables.connected)
+            worker = await socket.connect(f"{TOKEN} worker zero1\n".encode())
+            head = await socket.connect(f"{TOKEN} head zero1 again\n".encode())
+            assert await head.receive(3) == await worker.receive(3) == b"go\n"
+            assert (socket.cables.plugged, socket.cables.vain) == ({"zero1": 2}, {"zero1": 1})
 
     run(test)
 
