@@ -57,7 +57,8 @@ class Recipe:
     @property
     def title(self) -> str:
         """Return it as people say it."""
-        return f"Debian {self.release} {self.architecture.debian} {self.kind.replace('-', ' with ', 1).replace('-', ' and ')}"
+        kind = self.kind.replace("-", " with ", 1).replace("-", " and ")
+        return f"Debian {self.release} {self.architecture.debian} {kind}"
 
 
 def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Recipe:

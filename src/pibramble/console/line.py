@@ -280,7 +280,7 @@ class Line:
         try:
             from pibramble.console.emulation import redraw
         except ImportError:
-            return  # a card without pyte; `_redrawing` stays, so that it is not tried again: `History` drops what it must
+            return  # a card without pyte. `_redrawing` stays: not again; `History` drops what it must
 
         part, droppings = self.history.outgrown(), self.history.droppings
         try:

@@ -17,8 +17,8 @@ from pibramble.serialise import plain
 from pibramble.spec.additions import keys_of_part
 from pibramble.spec.judge import LEAST_DISK_MB
 from pibramble.spec.model import Cluster, Kind
-from pibramble.spec.rules.gps import RECEIVER_RATES
 from pibramble.spec.rules.consoles import HIGHEST_TCP_PORT, LOWEST_TCP_PORT
+from pibramble.spec.rules.gps import RECEIVER_RATES
 from pibramble.spec.rules.links import NAMED_RATES, SLOWEST_BAUD
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
