@@ -27,7 +27,7 @@ def command(context: Context, port: str, *, read_only: bool, profile: str | None
 
     if not read_only and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("this is no terminal to sit down at", hint="--read-only watches without one")
-    keep_lab_consoles(context)
+    keep_lab_consoles(context, port)
     return asyncio.run(_attach(context, port, profile, settings, read_only=read_only))
 
 

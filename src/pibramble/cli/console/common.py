@@ -68,9 +68,14 @@ def has_cluster_file(context: Context) -> bool:
     return named or any(os.path.exists(place) for place in (HERE, load.ON_A_HEAD))  # noqa: PTH110 (raises nothing)
 
 
-def keep_lab_consoles(context: Context) -> None:
-    """Start the keeper of the lab's consoles, if a lab is meant and up. Raises MissingError."""
-    if has_cluster_file(context) and context.target.name == "lab":
+def keep_lab_consoles(context: Context, wanted: str | None = None) -> None:
+    """Start the keeper of the lab's consoles, if a lab is meant and up, and a node or everything wanted.
+
+    Raises MissingError for who may not enter the nodes.
+    """
+    if not has_cluster_file(context) or wanted not in {None, *(node.name for node in context.plan.nodes)}:
+        return
+    if context.target.name == "lab":
         from pibramble.targets.lab import consoles
 
         consoles.ensure(context.folder, context.plan.user)

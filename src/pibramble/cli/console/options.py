@@ -39,7 +39,7 @@ async def at_line(
     """Sit down at a line as a program, with control of it. Raises BusyError, NotUpError, UsageError."""
     from pibramble.console.session import Session
 
-    keep_lab_consoles(context)
+    keep_lab_consoles(context, wanted)
     session = Session()
     async with connected(bench(context), session.client, wanted, profile, settings) as port:
         yield session, await session.begin(port, f"{who()}, a program", take=take)
