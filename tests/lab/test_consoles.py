@@ -62,8 +62,9 @@ def test_nothing_of_the_consoles_is_left_when_the_lab_is_down(small: LabCluster,
     device = (consoles / "zero1").resolve()
     assert small.pibramble("down").returncode == 0
     until(lambda: not (consoles / "zero1").is_symlink() and not device.exists())
-    assert (
-        str(small.folder)
-        not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    )
+    until(lambda: str(small.folder) not in _processes(), "the keeper of the consoles does not end")
     assert serve.process.poll() is None
+
+
+def _processes() -> str:
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

@@ -51,7 +51,7 @@ class Ios:
     """The switch's side of the line: bytes in, bytes out."""
 
     def __init__(self, say: Callable[[bytes], None], *, configured: bool = True, boot_seconds: float = 1.0) -> None:
-        self._say_bytes, self.configured, self._boot_seconds = say, configured, boot_seconds
+        self._say_bytes, self.configured, self.boot_seconds = say, configured, boot_seconds
         self.hostname = "sw1" if configured else "Switch"
         self.at = At.RETURN
         self.commands: list[str] = []  # what was typed at prompts, for the tests to look at
@@ -69,7 +69,7 @@ class Ios:
 
     def power_on(self) -> None:
         self.at, self.privileged, self._length = At.BOOT, False, 24
-        self._booted_at = time.monotonic() + self._boot_seconds
+        self._booted_at = time.monotonic() + self.boot_seconds
         self._say("\r\nSystem Bootstrap, Version 12.1(11r)EA1, RELEASE SOFTWARE (fc1)\r\n")
         self._say("Base ethernet MAC Address: 00:00:5e:00:53:01\r\n")
 

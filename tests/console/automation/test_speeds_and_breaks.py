@@ -36,6 +36,7 @@ def test_the_speed_is_found_and_kept(tmp_path: Path, baud: int) -> None:
 
 
 def test_the_command_sends_nuls_where_it_is_told_to(place: Place) -> None:
+    place.switch.ios.boot_seconds = 60
     place.switch.ios.power_on()
     done = place.run("break", "sw1", "--nuls", "--seconds", "0.25")
     assert done.returncode == 0, done.stderr
@@ -53,7 +54,7 @@ def test_a_break_is_held_as_long_as_it_is_to_be(place: Place, options: tuple[str
     calls = [line.split(maxsplit=2) for line in trace.read_text().splitlines() if "SBRK" in line or "CCBRK" in line]
     (_, began, on), (_, ended, off) = calls
     assert ("TIOCSBRK" in on, "TIOCCBRK" in off) == (True, True)
-    assert seconds <= float(ended) - float(began) <= seconds + 0.05
+    assert seconds <= float(ended) - float(began) <= seconds + 0.2  # a busy machine; Cisco takes up to 0.5 s
 
 
 def test_a_break_that_no_device_waits_for_is_refused(place: Place) -> None:
@@ -75,6 +76,7 @@ def test_nuls_at_a_low_speed_bring_the_rom_monitor_up(tmp_path: Path) -> None:
         port = Port("sw1", switch.path, "cisco-rommon", Settings(), Source.AD_HOC)
         async with in_process(tmp_path, [port], session.client):
             await session.begin("sw1", "a test")
+            switch.ios.power_on()
             talk = Conversation(session)
             await talk.wait_for("Base ethernet MAC", 5)
             await breaks.send_nuls(session, Settings(), 0.3)
@@ -82,14 +84,14 @@ def test_nuls_at_a_low_speed_bring_the_rom_monitor_up(tmp_path: Path) -> None:
             heard = await talk.wait_for_prompt([r"rommon \d+ > $"], 5)
             await talk.send("confreg 0x2142\n")
             await talk.wait_for("rommon 3 >", 5)
+            switch.ios.boot_seconds = 0.5
             await talk.send("reset\n")
             await talk.wait_for("Press RETURN", 5)
             await talk.send("\n")
             await talk.wait_for(r"\[yes/no\]: ", 5)
             return heard.text
 
-    with console(boot_seconds=3) as switch:
-        threading.Timer(0.3, switch.ios.power_on).start()
+    with console(boot_seconds=60) as switch:
         assert "rommon 2 > " in asyncio.run(go(switch))
         assert switch.ios.at is At.SETUP
 
