@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser import hand
 from tests.browser.conftest import Open
@@ -212,15 +212,21 @@ def test_an_adapter_that_is_pulled_out_and_put_back_goes_on(bench: Stage, open_p
     shows(page, "back again")
 
 
-def test_a_lost_connection_comes_back_by_itself_with_the_control(page: Page) -> None:
+def test_a_lost_connection_comes_back_by_itself_with_screen_and_control(page: Page) -> None:
+    ways: list[tuple[WebSocketRoute, WebSocketRoute]] = []
+    page.route_web_socket("**/socket", lambda way: ways.append((way, way.connect_to_server())))
+    page.reload()  # only now the way can be cut
+    take_control(page)
     send_line(page, "echo bef''ore")
     shows(page, "before")
-    page.context.set_offline(True)  # what goes through is cut below; this makes the page notice as a phone would
-    page.evaluate("window.dispatchEvent(new Event('offline'))")
-    page.context.set_offline(False)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    for end in ways[0]:
+        end.close(code=1001)
+    expect(page.locator("#said")).to_contain_text("Connection lost; trying again")
+    expect(page.locator("#said")).to_contain_text("You write")
+    shows(page, "before")
     send_line(page, "echo af''ter")
     shows(page, "after")
+    assert len(ways) == 2
 
 
 def share(measured: dict[str, dict[str, float]], one: str, other: str) -> float:

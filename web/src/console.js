@@ -6,6 +6,7 @@ import { Screen } from "./screen.js";
 const byId = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 const port = main.dataset.port;
+const tab = String(crypto.getRandomValues(new Uint32Array(2))); // by it a tab that comes back is known
 const encoder = new TextEncoder();
 const TOLD_MS = 8000;
 const LONG_PASTE_BYTES = 512; // then it says how far it is
@@ -17,7 +18,7 @@ const state = {
 };
 
 const connection = new Connection({
-  open: () => connection.ask({ type: "attach", port, name: "", read_only: false }),
+  open: () => connection.ask({ type: "attach", port, name: tab, read_only: false }),
   closed: () => {
     Object.assign(state, { connected: false, wroteBefore: state.wroteBefore || state.writing, writing: false });
     show();

@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from pibramble.errors import PibrambleError
 from pibramble.web.pages import Frame, Page
-from pibramble.web.socket import NOT_LOGGED_IN, BrowserConnection
+from pibramble.web.socket import NOT_LOGGED_IN, BrowserConnection, Tabs
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -28,6 +28,7 @@ class Consoles:
     def __init__(self, broker: Broker, gate: Gate) -> None:
         """Show the broker's ports to whom the gate lets in."""
         self._broker, self._gate = broker, gate
+        self._tabs: Tabs = {}
 
     def page(self) -> Page:
         """Return the page."""
@@ -82,7 +83,7 @@ class Consoles:
             except PibrambleError:  # a damaged users file lets nobody in
                 return False
 
-        await BrowserConnection(self._broker, person, device).run(socket, still_here)
+        await BrowserConnection(self._broker, person, device, self._tabs).run(socket, still_here)
 
 
 def _frame(request: Request) -> Frame:

@@ -34,6 +34,9 @@ NOT_LOGGED_IN = 4401  # a close code of ours (RFC 6455, 7.4.2), after HTTP's 401
 LOOK_AGAIN_S = 5.0  # between two looks whether somebody may still be here
 
 
+Tabs = dict[tuple[str, str], "BrowserConnection"]  # by person, and by what the browser's tab calls itself
+
+
 class _Flow(asyncio.Transport):
     """What a connection does to its transport: here it holds back the reading of the WebSocket."""
 
@@ -60,10 +63,16 @@ class _Flow(asyncio.Transport):
 class BrowserConnection(Connection):
     """A browser, which sees and does what its person may."""
 
-    def __init__(self, broker: Broker, person: Person, device: str) -> None:
-        """Wait for its first request; `device` tells one person's browsers apart: "phone"."""
+    def __init__(self, broker: Broker, person: Person, device: str, tabs: Tabs) -> None:
+        """Wait for its first request; `device` tells one person's browsers apart: "phone".
+
+        A tab that comes back takes the place of its former connection in `tabs`, which the network may have lost
+        without a word.
+        """
         super().__init__(broker)
         self._person = person
+        self._tabs = tabs
+        self._retired = asyncio.Event()
         self._named = f"{person.name} in the browser" if not device else f"{person.name} on a {device}"
         self._flow = _Flow()
         self.connection_made(self._flow)
@@ -72,7 +81,8 @@ class BrowserConnection(Connection):
     async def run(self, socket: WebSocket, still_here: Callable[[], bool]) -> None:
         """Serve until it leaves, or may not be here any longer."""
         tasks = [
-            asyncio.create_task(work) for work in (self._send_on(socket), self._listen(socket), _until_not(still_here))
+            asyncio.create_task(work)
+            for work in (self._send_on(socket), self._listen(socket), _until_not(still_here), self._retired.wait())
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -85,6 +95,13 @@ class BrowserConnection(Connection):
             await asyncio.gather(*tasks, return_exceptions=True)
             self._flow.close()
             self.connection_lost(None)
+            for tab in [tab for tab, connection in self._tabs.items() if connection is self]:
+                del self._tabs[tab]
+
+    def retire(self) -> None:
+        """Let the line go at once, and end."""
+        self._detach()
+        self._retired.set()
 
     async def _send_on(self, socket: WebSocket) -> None:
         with suppress(RuntimeError, WebSocketDisconnect):  # it left meanwhile
@@ -122,7 +139,23 @@ class BrowserConnection(Connection):
         if not self._person.may_read(port):
             raise PibrambleError(f'there is no port "{port[:80]}" for {self._person.name}')
         read_only = request.read_only or not self._person.may_write(port)
+        had_control = self._replace_former(request)
         super()._attach(Attach(port, self._named, read_only))
+        if had_control and self.may_write:
+            self._attached().take_control(self)
+
+    def _replace_former(self, request: Attach) -> bool:
+        """Let the tab's former connection go; return whether it wrote on this port."""
+        if not request.name:
+            return False
+        tab = (self._person.name, request.name)
+        former = self._tabs.get(tab)
+        self._tabs[tab] = self
+        if former is None or former is self:
+            return False
+        had_control = self._broker.line(request.port).writer is former
+        former.retire()
+        return had_control
 
     def _ports(self) -> Ports:
         return Ports(tuple(status for status in super()._ports().ports if self._person.may_read(status.name)))

@@ -27,7 +27,7 @@ class ServeGroup(LazyGroup):
 
 @click.command(cls=ServeGroup)
 def command() -> None:
-    r"""Serve the serial lines: one process opens each, many watch, in a shell or in a browser.
+    """Serve the serial lines: one process opens each, many watch, in a shell or in a browser.
 
     \b
     pibramble serve                         all lines of the cluster file, pages for this machine alone
@@ -36,4 +36,4 @@ def command() -> None:
     pibramble serve user add ada            who that is
 
     `pibramble serve run --help` lists the options.
-    """
+    """  # noqa: D301 (click takes the character \b for "as it stands")
