@@ -90,7 +90,7 @@ class Serve:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
-        argv = [sys.executable, "-m", "pibramble", "serve", *map(str, self._devices)]
+        argv = [sys.executable, "-m", "pibramble", "serve", "--no-web", *map(str, self._devices)]
         self._log = (self._cwd / "serve.log").open("ab")
         before = self.said.count("serving")
         self.process = subprocess.Popen(argv, cwd=self._cwd, env=self.environment, stdout=self._log, stderr=self._log)

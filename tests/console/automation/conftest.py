@@ -73,7 +73,7 @@ class Place:
     @contextmanager
     def broker(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """Let `pibramble serve` run."""
-        argv = [sys.executable, "-m", "pibramble", "serve", *words]
+        argv = [sys.executable, "-m", "pibramble", "serve", "--no-web", *words]
         serving = subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True)
         assert serving.stdout is not None
         for line in serving.stdout:
