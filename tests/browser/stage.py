@@ -107,11 +107,11 @@ class Stage:
         """Stop it as Ctrl-C does; nothing but `complaint` may have been said on standard error."""
         self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=20)
-        said = (self.folder / "errors.txt").read_text()
-        assert said.strip() == complaint, said
         for device in self.devices.values():
             device.end()
         shutil.rmtree(self.devices["sw1"].path.parent, ignore_errors=True)
+        said = (self.folder / "errors.txt").read_text()
+        assert said.strip() == complaint, said
 
 
 def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str] = (), profile: str = "test") -> Stage:
