@@ -38,6 +38,7 @@ setup: ## Install what is missing; leaves the command at .venv/bin/pibramble
 
 setup-dev:
 	@scripts/setup dev
+	@scripts/setup gps
 
 transcripts: setup-dev ## Run the commands in README and docs anew and write down what they print
 	@.venv/bin/python scripts/transcripts.py
