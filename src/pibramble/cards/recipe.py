@@ -75,6 +75,7 @@ def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Reci
     compiler = head or node.board.architecture is not plan.head.board.architecture
     kind = "head" if head else "worker-compiler" if compiler else "worker"
     lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else [])]
+    lists += ["containers"] if plan.containers else []
     own = mpich.key(source, node.board.architecture) if source else None
     return debian(node.board.architecture, kind, lists, own)
 

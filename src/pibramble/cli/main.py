@@ -48,6 +48,7 @@ VERBS = {
     "run": Verb("run", "Run an MPI program on the workers.", "Operate"),
     "jobs": Verb("jobs", "List the records of past jobs, or show one.", "Operate"),
     "bench": Verb("bench", "Measure its speed, its wires and its network.", "Operate"),
+    "swarm": Verb("swarm", "Containers on it: Docker Swarm, stacks and images.", "Operate"),
     "doctor": Verb("doctor", "Say which system programs are missing for what.", "Help"),
     "completion": Verb("completion", "Print the completion script of your shell.", "Help"),
 }

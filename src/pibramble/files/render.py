@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pibramble.files import boot, firewall, gadget, lean, mpi, names, network, ppp, resolver, ssh, time, users
+from pibramble.files import (
+    boot,
+    containers,
+    firewall,
+    gadget,
+    lean,
+    mpi,
+    names,
+    network,
+    ppp,
+    resolver,
+    ssh,
+    time,
+    users,
+)
 from pibramble.files.model import Edit, Entry, Keyring, NodeFile, NodeFiles, Symlink
 from pibramble.plan.model import NodePlan, Plan, Role
 from pibramble.spec.model import Link
@@ -53,6 +67,7 @@ def _everywhere(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
     yield from network.services()
     yield from time.services()
     yield mpi.path_profile()
+    yield from containers.engine(plan)
 
 
 def _on_workers(plan: Plan) -> Iterator[Entry]:
@@ -86,7 +101,7 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
 
 def _worker(plan: Plan, node: NodePlan) -> Iterator[Entry]:
     """Yield what one worker has for itself."""
-    yield from boot.worker(node)
+    yield from boot.worker(plan, node)
     yield from time.clock(plan, node)
     if node.link is None:
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
-from pibramble.plan import addresses, interfaces, macs
+from pibramble.plan import addresses, containers, interfaces, macs
 from pibramble.plan.macs import End
 from pibramble.plan.model import BRIDGE, WORKER_INTERFACE, LinkPlan, NodePlan, Plan, Role, Uplink
 from pibramble.spec.expand import WorkerSpec, expand
@@ -65,6 +65,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         ),
         lab=cluster.lab,
         emulator=cluster.emulator,
+        containers=containers.resolve(cluster, workers, head_board),
         source=source,
     )
 

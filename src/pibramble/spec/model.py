@@ -23,6 +23,13 @@ class Link(StrEnum):
     ETHERNET = "ethernet"  # a second Ethernet port of the head, with a switch or a cable
 
 
+class Engine(StrEnum):
+    """What runs containers on the nodes."""
+
+    NONE = "none"
+    DOCKER_SWARM = "docker-swarm"
+
+
 class Kind(StrEnum):
     """What a text stands for; the JSON Schema and the reference page tell people and editors."""
 
@@ -219,6 +226,17 @@ class EmulatorSection:
 
 
 @attrs.frozen(kw_only=True)
+class ContainersSection:
+    """`[containers]`: containers beside MPI."""
+
+    engine: Engine = _field("What runs containers on the nodes: none, or docker-swarm.", default=Engine.NONE)
+    addresses: IPv4Network | None = _field(
+        "The network that containers get their addresses from. Default: one that collides with no other of this file.",
+        default=None,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """A whole cluster file. Ranges are not yet expanded: that is the plan's work."""
 
@@ -230,6 +248,7 @@ class Cluster:
     mpi: MpiSection = _field("The MPICH on the cards.", factory=MpiSection)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
     emulator: EmulatorSection = _field("The emulator.", factory=EmulatorSection)
+    containers: ContainersSection = _field("Containers.", factory=ContainersSection)
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())
     supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
     bridges: tuple[BridgeSection, ...] = _field("The UART bridges.", default=())

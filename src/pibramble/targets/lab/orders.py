@@ -17,7 +17,7 @@ from pibramble.errors import MissingError
 from pibramble.files.model import NodeFile, NodeFiles
 from pibramble.files.ssh import CONTROL_FOLDER
 from pibramble.plan.model import BRIDGE, NodePlan, Plan, Role
-from pibramble.targets.lab import links
+from pibramble.targets.lab import engine, links
 from pibramble.targets.lab.builder import FileOrder, NodeOrder
 
 _MPICH = "/opt/mpich"
@@ -42,13 +42,13 @@ class Ids:
 def node_order(plan: Plan, node: NodePlan, files: NodeFiles, ids: Ids, sockets: Path) -> NodeOrder:
     """Return the order for one node."""
     head = node.role is Role.HEAD
-    own = [*_accounts(plan, ids, files), *_mpich_wrappers()]
+    own = [*_accounts(plan, ids, files), *_mpich_wrappers(), *engine.own_files(plan)]
     written = {file.path for file in own}
     wanted = [*own, *(file for file in files.files if _has_a_reader(file) and file.path not in written)]
     return NodeOrder(
         name=node.name,
         files=[*_folders(plan, ids), *(_file_order(file, plan, ids) for file in wanted)],
-        binds=[*_mpich_bind(), *([(str(sockets), CONTROL_FOLDER, False)] if head else [])],
+        binds=[*_mpich_bind(), *engine.binds(plan), *([(str(sockets), CONTROL_FOLDER, False)] if head else [])],
         wire=None if head else links.wire(plan, node),
         commands=_commands(files, head=head),
         sshd=[sshd_program(), "-D", "-E", "/run/sshd.log"],
@@ -84,7 +84,8 @@ def _folders(plan: Plan, ids: Ids) -> list[FileOrder]:
 
     home = folder(f"/home/{plan.user}", 0o755, ids.file_uid, ids.file_gid)
     run = [folder(path, 0o755) for path in ("/run/sshd", "/run/pibramble", CONTROL_FOLDER)]
-    return [home, *run, folder(_MPICH, 0o755), folder("/root", 0o700)]
+    shown = [folder(target, 0o755) for _, target, _ in engine.binds(plan)]
+    return [home, *run, folder(_MPICH, 0o755), folder("/root", 0o700), *shown]
 
 
 def _accounts(plan: Plan, ids: Ids, files: NodeFiles) -> list[NodeFile]:
