@@ -78,6 +78,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "supplies": sections["supplies"]["items"],
         "bridges": sections["bridges"]["items"],
         "parts": sections["parts"],
+        "containers": sections["containers"],
     }
     for name, cls in SECTIONS.items():
         assert tables[name]["additionalProperties"] is False

@@ -25,7 +25,7 @@ from pibramble.operate.swarm.manager import failure
 from pibramble.progress import Progress, Step
 from pibramble.targets.base import Connections
 
-_PIECE = 256 * 1024  # after each of which a node says that it has taken it
+_PIECE = 64 * 1024  # after each of which a node says that it has taken it; pace.py sends 128 KiB before it waits
 _TIMES_ON_DISK = 2  # docker load unpacks the archive, then each layer beside it
 _SAVE_TIMEOUT_S = 1800.0  # a card of a 512 MB board reads some 10 MB/s
 _LIST = """
@@ -97,7 +97,7 @@ def push(connections: Connections, image: Image, nodes: Sequence[str], progress:
     check(image, engines, lacking)
     pushed = []
     for layers, group in _groups(lacking):
-        pushed += _send(connections, image, layers, group, progress)
+        pushed += send(connections, image, layers, group, progress)
     order = {node: number for number, node in enumerate(nodes)}
     return tuple(sorted(pushed, key=lambda one: order[one.node]))
 
@@ -149,9 +149,10 @@ def _groups(lacking: Mapping[str, tuple[Layer, ...]]) -> list[tuple[tuple[Layer,
     return list(groups.items())
 
 
-def _send(
+def send(
     connections: Connections, image: Image, layers: tuple[Layer, ...], nodes: Sequence[str], progress: Progress
 ) -> list[Pushed]:
+    """Send these layers of the image to every node, and let their engines load them; say what became of it."""
     size = archive.packed_size(image, layers)
     pieces = -(-size // _PIECE)
     command = _LOAD.format(pieces=pieces, piece=_PIECE)
