@@ -134,6 +134,7 @@ def test_the_set_up_installs_what_the_doctor_asks_for() -> None:
         "mpich": ["debian-mpich.txt"],
         "emulator": ["debian-emulator.txt"],
         "predict": ["debian-predict.txt"],
+        "swarm": ["unpacked-swarm.txt"],
     }.items():
         wanted = {p["package"] for p in needs["program"] if feature in p["features"]} - essential
         assert wanted <= set().union(listed("debian.txt"), *map(listed, names)), feature
