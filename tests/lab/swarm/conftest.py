@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -122,3 +123,10 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmCluster]:
     yield cluster
     done = cluster.pibramble("down")
     assert done.returncode == 0, done.stderr
+    # The engines' control groups are this machine's: nothing of them stays.
+    assert [file for file in Path("/sys/fs/cgroup").glob("**/pibramble-*") if label(cluster) in file.name] == []
+
+
+def label(cluster: SwarmCluster) -> str:
+    """Return what the control groups of this cluster's lab are called by."""
+    return hashlib.sha256(str(cluster.folder).encode()).hexdigest()[:12]
