@@ -41,6 +41,7 @@ setup: ## Install what is missing; leaves the command at .venv/bin/pibramble
 setup-dev:
 	@scripts/setup dev
 	@scripts/setup gps
+	@scripts/setup swarm
 
 transcripts: setup-dev ## Run the commands in README and docs anew and write down what they print
 	@.venv/bin/python scripts/transcripts.py

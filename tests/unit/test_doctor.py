@@ -136,6 +136,7 @@ def test_the_set_up_installs_what_the_doctor_asks_for() -> None:
         "predict": ["debian-predict.txt"],
         "backup": ["debian-backup.txt"],
         "web": ["debian-web.txt"],
+        "swarm": ["unpacked-swarm.txt"],
     }.items():
         wanted = {p["package"] for p in needs["program"] if feature in p["features"]} - essential
         assert wanted <= set().union(listed("debian.txt"), *map(listed, names)), feature

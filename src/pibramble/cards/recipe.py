@@ -39,7 +39,7 @@ class Recipe:
     architecture: Architecture
     release: str  # of Debian
     alias: str  # the mirrors' other name for it
-    kind: str  # what it is for: head, head-gps, head-gps-consoles, worker, worker-compiler
+    kind: str  # what it is for: head, head-gps, head-gps-consoles, worker, worker-compiler, worker-containers
     components: tuple[str, ...]
     packages: tuple[str, ...]
     early_files: tuple[BaseFile, ...]  # there before packages are configured, since those read them
@@ -75,17 +75,17 @@ def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Reci
     head = node.role is Role.HEAD
     compiler = head or node.board.architecture is not plan.head.board.architecture
     more = additions(plan, node)
-    kind = "-".join(["head", *more]) if head else "worker-compiler" if compiler else "worker"
+    kind = "-".join(["head" if head else "worker", *(["compiler"] if compiler and not head else []), *more])
     lists = ["everywhere", *(["head"] if head else []), *(["compiler"] if compiler else []), *more]
     own = mpich.key(source, node.board.architecture) if source else None
     return debian(node.board.architecture, kind, lists, own)
 
 
 def additions(plan: Plan, node: NodePlan) -> tuple[str, ...]:
-    """Return the lists of packages that only some heads need: gpsd would take others' adapters for itself."""
-    if node.role is not Role.HEAD:
-        return ()
-    return tuple(name for name, wanted in (("gps", plan.gps), ("consoles", plan.consoles)) if wanted)
+    """Return the lists of packages that only some clusters' nodes need: gpsd would take others' adapters for itself."""
+    head = node.role is Role.HEAD
+    wanted = {"gps": head and plan.gps, "consoles": head and plan.consoles, "containers": plan.containers}
+    return tuple(name for name, needed in wanted.items() if needed)
 
 
 def debian(architecture: Architecture, kind: str, lists: Sequence[str], own_mpich: str | None = None) -> Recipe:

@@ -51,6 +51,7 @@ VERBS = {
     "gps": Verb("gps", "Time and place from a GPS receiver.", "Operate"),
     "console": Verb("console", "Sit down at the serial lines of switches, routers and boards.", "Serial lines"),
     "serve": Verb("serve", "Serve the serial lines: one process opens each, many watch.", "Serial lines"),
+    "swarm": Verb("swarm", "Containers on it: Docker Swarm, stacks and images.", "Operate"),
     "doctor": Verb("doctor", "Say which system programs are missing for what.", "Help"),
     "completion": Verb("completion", "Print the completion script of your shell.", "Help"),
 }

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pibramble.catalog.model import Uart
-from pibramble.files import units
+from pibramble.files import containers, units
 from pibramble.files.model import Edit, NodeFile, Symlink
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.spec.model import Link
@@ -27,15 +27,16 @@ def head(plan: Plan) -> Iterator[NodeFile | Edit | Symlink]:
     ports = {worker.link.head_port: worker.link.baud for worker in plan.workers if _is_serial(worker) and worker.link}
     if plan.gps:
         ports[plan.gps.port] = plan.gps.baud
-    words = ["net.ifnames=0"] if re.fullmatch(r"(?:eth|wlan)\d+", plan.uplink.interface) else []
+    words = [*containers.kernel_words(plan)]
+    words += ["net.ifnames=0"] if re.fullmatch(r"(?:eth|wlan)\d+", plan.uplink.interface) else []
     yield from _boot(plan.head, {port: baud or 0 for port, baud in ports.items() if port}, words, gadget=False)
 
 
-def worker(node: NodePlan) -> Iterator[NodeFile | Edit | Symlink]:
+def worker(plan: Plan, node: NodePlan) -> Iterator[NodeFile | Edit | Symlink]:
     """Yield what a worker's boot partition must say."""
     link = node.link
     ports = {link.worker_port: link.baud or 0} if link and link.kind is Link.SERIAL and link.worker_port else {}
-    yield from _boot(node, ports, [], gadget=link is not None and link.kind is Link.USB)
+    yield from _boot(node, ports, containers.kernel_words(plan), gadget=link is not None and link.kind is Link.USB)
 
 
 def _boot(
@@ -60,8 +61,15 @@ def _boot(
         add=("[all]\ninclude pibramble.txt",),
     )
     if words or ports:
-        why = "the kernel's console leaves the serial ports" if ports else "interfaces keep the kernel's names"
+        why = _why(ports, words)
         yield Edit(f"{_BOOT}/cmdline.txt", why, _without_consoles(ports), tuple(words), separator=" ")
+
+
+def _why(ports: dict[str, int], words: Sequence[str]) -> str:
+    reasons = ["the kernel's console leaves the serial ports"] if ports else []
+    reasons += ["interfaces keep the kernel's names"] if "net.ifnames=0" in words and not ports else []
+    reasons += ["containers' memory is counted and can be limited"] if containers.MEMORY_GROUP in words else []
+    return ", ".join(reasons)
 
 
 def _settings(node: NodePlan, ports: dict[str, int], *, gadget: bool) -> str:

@@ -52,7 +52,7 @@ table inet pibramble {{
         ct state invalid drop
         iifname {cluster} ip saddr {subnet} oifname "{uplink}" accept
         iifname {cluster} ip saddr {subnet} oifname {cluster} ip daddr {subnet} accept
-    }}
+{containers}    }}
 
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept;
@@ -60,6 +60,12 @@ table inet pibramble {{
         oifname "{uplink}" ip saddr {subnet} masquerade
     }}
 }}
+"""
+
+# The world is reached by the head's containers, and reaches none of them: what a stack publishes is the cluster's.
+_CONTAINERS = """\
+        iifname {{ "docker0", "docker_gwbridge" }} oifname "{uplink}" accept
+        iifname {cluster} ip saddr {subnet} oifname "docker_gwbridge" accept
 """
 
 # The neighbour table of Linux holds 1,024 entries for the whole machine and drops fresh ones beyond 512.
@@ -70,8 +76,10 @@ def rules(plan: Plan) -> NodeFile:
     """Return the rules of nftables(8)."""
     routed = [worker.link.head_interface for worker in plan.workers if worker.link and not worker.link.bridged]
     cluster = "{ " + ", ".join(f'"{name}"' for name in (BRIDGE, *routed)) + " }"
+    said = {"uplink": plan.uplink.interface, "cluster": cluster, "subnet": plan.subnet}
     open_ports = f"{{ 22, {PAGES_PORT} }}" if plan.web_uplink else "22"
-    content = _RULES.format(open_ports=open_ports, uplink=plan.uplink.interface, cluster=cluster, subnet=plan.subnet)
+    opened = _CONTAINERS.format(**said) if plan.containers else ""
+    content = _RULES.format(**said, open_ports=open_ports, containers=opened)
     return NodeFile("/etc/nftables.conf", content, "firewall and address translation", mode=0o755)
 
 

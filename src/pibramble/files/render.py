@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pibramble.files import (
     boot,
     console,
+    containers,
     firewall,
     gadget,
     gps,
@@ -68,6 +69,7 @@ def _everywhere(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
     yield from network.services()
     yield from time.services()
     yield mpi.path_profile()
+    yield from containers.engine(plan)
 
 
 def _on_workers(plan: Plan) -> Iterator[Entry]:
@@ -105,7 +107,7 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
 
 def _worker(plan: Plan, node: NodePlan) -> Iterator[Entry]:
     """Yield what one worker has for itself."""
-    yield from boot.worker(node)
+    yield from boot.worker(plan, node)
     yield from time.clock(plan, node)
     if node.link is None:
         return

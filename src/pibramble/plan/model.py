@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import attrs
 
 from pibramble.catalog.model import Board
-from pibramble.spec.model import EmulatorSection, LabSection, Link
+from pibramble.spec.model import EmulatorSection, Engine, LabSection, Link
 
 BRIDGE = "bramble"  # the head's bridge: USB and Ethernet workers are its ports, and it holds the head's address
 WORKER_INTERFACE = "uplink"  # every worker's only interface, whatever its wire
@@ -91,6 +91,16 @@ class ConsolePlan:
 
 
 @attrs.frozen
+class ContainersPlan:
+    """What the container engine is told."""
+
+    engine: Engine
+    bridges: IPv4Network  # of networks within one node
+    overlays: IPv4Network  # of networks between nodes
+    labels: Mapping[str, Mapping[str, str]]  # by node name: what a stack's placement may ask for
+
+
+@attrs.frozen
 class Plan:
     """The whole cluster, resolved. Nodes keep the order of the cluster file, the head first."""
 
@@ -111,6 +121,7 @@ class Plan:
     gps: GpsPlan | None = None
     consoles: tuple[ConsolePlan, ...] = ()
     web_uplink: bool = False  # the consoles' pages are for the uplink's network, too
+    containers: ContainersPlan | None = None  # None: no engine
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
-from pibramble.plan import addresses, interfaces, macs
+from pibramble.plan import addresses, containers, interfaces, macs
 from pibramble.plan.macs import End
 from pibramble.plan.model import (
     BRIDGE,
@@ -82,6 +82,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             for section in cluster.consoles
         ),
         web_uplink=bool(cluster.consoles) and cluster.web.uplink,
+        containers=containers.resolve(cluster, workers, head_board),
         source=source,
     )
 

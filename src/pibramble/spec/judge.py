@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pibramble.spec.findings import Finding
 from pibramble.spec.model import Cluster, PartsSection
-from pibramble.spec.rules import addresses, images, links, names
+from pibramble.spec.rules import addresses, containers, images, links, names
 from pibramble.spec.rules.view import View
 
 LEAST_DISK_MB = 16
@@ -112,6 +112,9 @@ RULES = (
     images.names,
     images.without_effect,
     images.no_mpich_of_their_own,
+    containers.addresses,
+    containers.memory,
+    containers.on_images,
 )
 
 

@@ -27,6 +27,11 @@ class Auto(StrEnum):
     """A choice that is left to whoever knows when the time has come."""
 
     AUTO = "auto"
+class Engine(StrEnum):
+    """What runs containers on the nodes."""
+
+    NONE = "none"
+    DOCKER_SWARM = "docker-swarm"
 
 
 class Kind(StrEnum):
@@ -279,6 +284,12 @@ class ConsoleSection:
     tcp_port: int | None = _field(
         "Where `pibramble serve` offers it by RFC 2217, on 127.0.0.1 alone. Default: nowhere.",
         kind=Kind.TCP_PORT,
+class ContainersSection:
+    """`[containers]`: containers beside MPI."""
+
+    engine: Engine = _field("What runs containers on the nodes: none, or docker-swarm.", default=Engine.NONE)
+    addresses: IPv4Network | None = _field(
+        "The network that containers get their addresses from. Default: one that collides with no other of this file.",
         default=None,
     )
 
@@ -307,6 +318,7 @@ class Cluster:
     gps: GpsSection | None = _field("The GPS receiver on the head.", default=None)
     lab: LabSection = _field("The virtual lab.", factory=LabSection)
     emulator: EmulatorSection = _field("The emulator.", factory=EmulatorSection)
+    containers: ContainersSection = _field("Containers.", factory=ContainersSection)
     hubs: tuple[HubSection, ...] = _field("The USB hubs.", default=())
     supplies: tuple[SupplySection, ...] = _field("The supplies.", default=())
     bridges: tuple[BridgeSection, ...] = _field("The UART bridges.", default=())

@@ -14,7 +14,7 @@ from pibramble.catalog.model import Board
 from pibramble.catalog.sections import FILES
 from pibramble.serialise import plain
 from pibramble.spec.additions import keys_of_part
-from pibramble.spec.model import Cluster, Kind, Link
+from pibramble.spec.model import Cluster, Engine, Kind, Link
 from pibramble.spec.new import render
 from pibramble.spec.structure import LISTS, SECTIONS
 
@@ -28,6 +28,7 @@ _WORDS: Mapping[Any, str] = {
     IPv4Interface: "address/prefix",
     IPv4Network: "network",
     Link: ", ".join(link.value for link in Link),
+    Engine: ", ".join(engine.value for engine in Engine),
 }
 
 _INTRODUCTION = """\

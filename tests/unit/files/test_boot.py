@@ -86,7 +86,9 @@ def test_a_serial_link_has_its_uart_and_a_clock_that_is_fast_enough(disk: Disks)
 def test_four_megabaud_need_a_faster_clock() -> None:
     group = WorkerGroup(name="a", board="pi-zero", link=Link.SERIAL, head_port="/dev/ttyUSB0", baud=4_000_000)
     plan = resolve(Cluster(workers=(group,)))
-    (file,) = (entry for entry in boot.worker(plan.node("a")) if isinstance(entry, NodeFile) and entry.path == SETTINGS)
+    (file,) = (
+        entry for entry in boot.worker(plan, plan.node("a")) if isinstance(entry, NodeFile) and entry.path == SETTINGS
+    )
     assert "init_uart_clock=64000000" in file.content.splitlines()
 
 

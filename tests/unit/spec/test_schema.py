@@ -81,6 +81,7 @@ def test_every_key_is_there_with_its_help() -> None:
         "consoles": sections["consoles"]["items"],
         "web": sections["web"],
         "parts": sections["parts"],
+        "containers": sections["containers"],
     }
     for name, cls in SECTIONS.items():
         assert tables[name]["additionalProperties"] is False

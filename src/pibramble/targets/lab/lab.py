@@ -79,9 +79,10 @@ class Lab:
             else:
                 state = self._repair(plan, keyring, state, progress)
                 remarks = self._start_clocks(plan, state, progress)
+                self._start_engines(plan, state, progress)
                 if connect:
                     self._connect(plan, state, progress)
-        return UpReport(remarks=remarks)
+        return UpReport(remarks=(*remarks, *self._remarks(plan)))
 
     def down(self, progress: Progress) -> bool:
         """End everything; return whether there was anything."""
@@ -137,6 +138,7 @@ class Lab:
                 state = self._make_nodes(plan, keyring, state, plan.nodes, step.advance)
             state.save(self._file)
             remarks = self._start_clocks(plan, state, progress)
+            self._start_engines(plan, state, progress)
             if connect:
                 self._connect(plan, state, progress)
         except BaseException:
@@ -242,6 +244,22 @@ class Lab:
             builder.stdout.close()
             builder.stderr.close()
 
+    def _start_engines(self, plan: Plan, state: LabState, progress: Progress) -> None:
+        if plan.containers is None or self._remarks(plan):
+            return
+        from pibramble.targets.lab import engine
+
+        with progress.step("Starting engines", len(plan.nodes), "nodes"):
+            engine.start(plan, state.nodes, self._label)
+
+    @staticmethod
+    def _remarks(plan: Plan) -> tuple[str, ...]:
+        if plan.containers is None:
+            return ()
+        from pibramble.targets.lab import engine
+
+        return engine.remark(plan, rootless=os.getuid() != 0)
+
     def _connect(self, plan: Plan, state: LabState, progress: Progress) -> None:
         connections = LabConnections(plan, state)
         names = [node.name for node in plan.nodes]
@@ -286,6 +304,7 @@ class Lab:
                 ) from None
         for pid in labelled(self._label):  # a keeper that was started but not yet written down
             _end(pid)
+        _clear_groups(self._label)
         sockets.remove(Path(state.sockets) if state else self._sockets())
         self._file.unlink(missing_ok=True)
 
@@ -306,6 +325,12 @@ class Lab:
     def _is_running(state: LabState, node: str) -> bool:
         init = state.nodes.get(node)
         return init is not None and init.alive()
+
+
+def _clear_groups(label: str) -> None:
+    from pibramble.targets.lab import engine
+
+    engine.clear_groups(label)
 
 
 def _ids(state: LabState) -> Ids:

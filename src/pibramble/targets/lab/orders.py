@@ -17,7 +17,7 @@ from pibramble.errors import MissingError
 from pibramble.files.model import NodeFile, NodeFiles
 from pibramble.files.ssh import CONTROL_FOLDER
 from pibramble.plan.model import BRIDGE, NodePlan, Plan, Role
-from pibramble.targets.lab import clocks, links
+from pibramble.targets.lab import clocks, engine, links
 from pibramble.targets.lab.builder import FileOrder, NodeOrder
 
 _MPICH = "/opt/mpich"
@@ -43,7 +43,8 @@ def node_order(plan: Plan, node: NodePlan, files: NodeFiles, ids: Ids, sockets: 
     """Return the order for one node."""
     head = node.role is Role.HEAD
     own = [*_accounts(plan, ids, files), *_mpich_wrappers(), *(clocks.wrappers() if plan.gps else ())]
-    seen = [*_mpich_bind(), *(clocks.binds() if plan.gps else ())]
+    own += engine.own_files(plan)
+    seen = [*_mpich_bind(), *(clocks.binds() if plan.gps else ()), *engine.binds(plan)]
     written = {file.path for file in own}
     wanted = [*own, *(file for file in files.files if _has_a_reader(file) and file.path not in written)]
     return NodeOrder(
@@ -86,7 +87,8 @@ def _folders(plan: Plan, ids: Ids) -> list[FileOrder]:
     home = folder(f"/home/{plan.user}", 0o755, ids.file_uid, ids.file_gid)
     run = [folder(path, 0o755) for path in ("/run/sshd", "/run/pibramble", CONTROL_FOLDER)]
     clock = [folder("/var/lib/chrony", 0o750)] if plan.gps else []
-    return [home, *run, *clock, folder(_MPICH, 0o755), folder("/root", 0o700)]
+    shown = [folder(target, 0o755) for _, target, _ in engine.binds(plan)]
+    return [home, *run, *clock, folder(_MPICH, 0o755), folder("/root", 0o700), *shown]
 
 
 def _accounts(plan: Plan, ids: Ids, files: NodeFiles) -> list[NodeFile]:

@@ -1,0 +1,135 @@
+"""What goes wrong with engines and swarms, and that it is said before anything is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pibramble.operate.swarm import archive, push
+from pibramble.progress import SilentProgress
+from tests.lab.nodes import on_node
+from tests.lab.swarm.conftest import SwarmCluster
+from tests.unit.operate.swarm import images
+
+pytestmark = pytest.mark.lab
+
+DOCKER = "/usr/local/bin/docker"
+
+
+@contextmanager
+def instead_of(cluster: SwarmCluster, node: str, path: str, script: str | None) -> Iterator[None]:
+    """Put a script in a program's place on a node; None: take the program away."""
+    on_node(cluster, node, f"if [ -e {path} ]; then sudo mv {path} {path}.away; fi")
+    if script is not None:
+        on_node(
+            cluster, node, f"printf '%s\\n' '#!/bin/sh' '{script}' | sudo tee {path} >/dev/null; sudo chmod 755 {path}"
+        )
+    try:
+        yield
+    finally:
+        on_node(cluster, node, f"sudo rm -f {path}; if [ -e {path}.away ]; then sudo mv {path}.away {path}; fi")
+
+
+def refused(cluster: SwarmCluster, code: int) -> str:
+    done = cluster.swarm("up")
+    assert done.returncode == code, done.stderr
+    for node in cluster.nodes:
+        assert cluster.docker(node, "info --format '{{.Swarm.LocalNodeState}}'").strip() == "inactive"
+    return done.stderr
+
+
+def test_a_node_without_docker(engines: SwarmCluster) -> None:
+    with instead_of(engines, "zero2", DOCKER, None):
+        done = engines.swarm("up")
+        assert done.returncode == 3
+        assert "zero2: docker is not installed" in done.stderr
+        assert "sudo apt-get install -y docker.io" in done.stderr
+    assert engines.docker("zero1", "info --format '{{.Swarm.LocalNodeState}}'").strip() == "inactive"
+
+
+def test_an_engine_that_is_too_old(engines: SwarmCluster) -> None:
+    script = 'echo "{\\"ServerVersion\\": \\"18.09.1\\", \\"Architecture\\": \\"armv6l\\"}"'
+    with instead_of(engines, "zero2", DOCKER, script):
+        done = engines.swarm("up")
+    assert done.returncode == 3
+    assert "zero2: docker 18.09.1 is too old: 20.10 is the oldest" in done.stderr
+
+
+def test_a_clock_that_is_a_year_behind(engines: SwarmCluster) -> None:
+    with instead_of(engines, "zero3", "/usr/local/bin/date", '/bin/date -d "1 year ago" "$@"'):
+        said = refused(engines, 3)
+    assert "zero3: its clock is 365 days behind head's: Swarm's certificates would not be valid" in said
+
+
+def test_port_2377_is_taken(engines: SwarmCluster) -> None:
+    taken = f"sudo python3 -m http.server 2377 --bind {engines.plan.head.address} >/dev/null 2>&1 & echo $!"
+    on_node(engines, "head", taken)
+    try:
+        said = refused(engines, 1)
+        assert "port 2377 of head is taken by python3" in said
+    finally:
+        on_node(engines, "head", "sudo pkill -f '[h]ttp.server 2377'")
+
+
+def test_a_worker_that_is_another_swarms_manager(engines: SwarmCluster) -> None:
+    engines.docker("zero1", f"swarm init --advertise-addr {engines.plan.node('zero1').address}")
+    try:
+        done = engines.swarm("up")
+        assert done.returncode == 1
+        assert "zero1 is in another swarm already, whose manager is itself; nothing was changed" in done.stderr
+        assert engines.docker("head", "info --format '{{.Swarm.LocalNodeState}}'").strip() == "inactive"
+    finally:
+        engines.docker("zero1", "swarm leave --force")
+
+
+def test_a_head_that_is_another_swarms_worker(engines: SwarmCluster) -> None:
+    own = engines.plan.node("zero1").address
+    engines.docker("zero1", f"swarm init --advertise-addr {own}")
+    token = engines.docker("zero1", "swarm join-token -q worker").strip()
+    engines.docker("head", f"swarm join --token {token} {own}:2377")
+    try:
+        done = engines.swarm("up")
+        assert done.returncode == 1
+        assert f"head is in another swarm already, whose manager is {own}:2377" in done.stderr
+    finally:
+        for node in ("head", "zero1"):
+            engines.docker(node, "swarm leave --force")
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_nothing_half(engines: SwarmCluster, tmp_path: Path) -> None:
+    # Random bytes, in two layers: the first is there when the second does not fit. What `push` asks beforehand is left
+    # out: between its question and the last byte, somebody else has filled the disk.
+    layers = [{"a": os.urandom(20_000_000)}, {"b": os.urandom(40_000_000)}]
+    image = archive.read(images.save(tmp_path / "large.tar", "large:1", layers))
+    free_kb = "df -Pk /var/lib/docker | awk 'NR == 2 {print $4}'"
+    room = int(on_node(engines, "zero1", free_kb))
+    on_node(engines, "zero1", f"sudo fallocate -l {room - 70_000}K /var/lib/docker/fill")
+    try:
+        before = int(on_node(engines, "zero1", free_kb))
+        assert 40_000 < before < 80_000
+        pushed = push.send(engines.connections, image, image.layers, ["zero1"], SilentProgress())
+        assert "the disk is full" in pushed[0].problem
+        assert int(on_node(engines, "zero1", free_kb)) > before - 2_000
+        assert "large" not in engines.docker("zero1", "image ls -a")
+    finally:
+        on_node(engines, "zero1", "sudo rm -f /var/lib/docker/fill")
+    assert push.push(engines.connections, image, ["zero1"], SilentProgress())[0].problem == ""
+    engines.docker("zero1", "image rm large:1")
+
+
+def test_an_image_that_does_not_fit_is_refused_before_anything_is_sent(engines: SwarmCluster, tmp_path: Path) -> None:
+    file = images.save(tmp_path / "huge.tar", "huge:1", [{"a": bytes(450_000_000)}])
+    done = engines.swarm("image", "push", str(file), "-w", "zero1")
+    assert done.returncode == 1
+    assert "MB free, and the image needs 900 MB there; nothing was sent" in done.stderr
+
+
+def test_an_engine_that_does_not_run_is_named(engines: SwarmCluster) -> None:
+    with instead_of(engines, "zero1", DOCKER, "echo Cannot connect to the Docker daemon. Is it there? >&2; exit 1"):
+        done = engines.swarm("status")
+    assert done.returncode == 4
+    assert "zero1: its engine does not answer: Cannot connect to the Docker daemon" in done.stderr
