@@ -27,6 +27,8 @@ class Auto(StrEnum):
     """A choice that is left to whoever knows when the time has come."""
 
     AUTO = "auto"
+
+
 class Engine(StrEnum):
     """What runs containers on the nodes."""
 
@@ -284,6 +286,11 @@ class ConsoleSection:
     tcp_port: int | None = _field(
         "Where `pibramble serve` offers it by RFC 2217, on 127.0.0.1 alone. Default: nowhere.",
         kind=Kind.TCP_PORT,
+        default=None,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ContainersSection:
     """`[containers]`: containers beside MPI."""
 

@@ -103,7 +103,11 @@ def _images(context: Context, nodes: Sequence[NodePlan]) -> dict[str, UserImage]
     folder = context.cluster_file.path.parent
     named = {node.name: folder / Path(node.image).expanduser() for node in nodes if node.image}
     read = {path: imagebase.read(path, context.progress) for path in dict.fromkeys(named.values())}
-    more = {node.name: recipe.additions(context.plan, node) for node in nodes}
+    # An engine is not among what images are completed with, which `check` says (spec/rules/containers.py).
+    more = {
+        node.name: tuple(name for name in recipe.additions(context.plan, node) if name != "containers")
+        for node in nodes
+    }
     return {node: attrs.evolve(read[path], more=more[node]) for node, path in named.items()}
 
 
