@@ -178,7 +178,9 @@ class Terminal(pyte.Screen):
         """Bring the saved cursor back, as often as it is asked for."""
         point = self._points.get(self.alternate is not None)
         self.savepoints[:] = [point] if point else []
+        hidden = self.cursor.hidden
         super().restore_cursor()
+        self.cursor.hidden = hidden  # pyte saves that, too; terminals do not (DECSC, VT510 manual)
         self.savepoints.clear()
         if point:
             self.cursor.y = self.saved[self.alternate is not None][0]  # pyte keeps it within the scrolling region

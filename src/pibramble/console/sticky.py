@@ -204,8 +204,8 @@ class Sticky:
         if mode in _SAVES_CURSOR:
             if on:
                 self._saved = (b"", self._look)
-            elif self._saved is not None:
-                self._look = self._saved[1]
+            else:
+                self._look = self._saved[1] if self._saved else attrs.evolve(self._look, origin=False)
             return False
         if mode in _ALTERNATES:
             return False
@@ -258,7 +258,8 @@ class Sticky:
         elif self._saved is not None:
             self._look = self._saved[1]
         else:
-            self._unsure = True  # terminals differ in what they do when nothing was saved
+            self._unsure = True  # terminals differ in what else they do when nothing was saved
+            self._look = attrs.evolve(self._look, origin=False)
         return False
 
     def _control(self, control: bytes) -> bool:

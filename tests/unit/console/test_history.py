@@ -85,6 +85,18 @@ def test_a_full_screen_program_that_never_clears_is_redrawn() -> None:
     assert history.inexact == 0
 
 
+def test_a_cursor_that_was_hidden_before_it_was_saved_stays_hidden() -> None:
+    stream = b"text " * 58 + b"\x1b[?25l\x1b[s\x1b[u" + b"text " * 44 + b"A" * 79
+    _, wrong = differences(stream, limit=600, kept=300, step=200)
+    assert not wrong
+
+
+def test_a_cursor_that_was_never_saved_comes_back_without_the_origin_mode() -> None:
+    stream = b"text " * 59 + b"\x1b[?6h\x1b8\x1b[24;80Hx\x1b[s\x1b[u" + b"text " * 40 + b"\x1b[?1049l" + b"A" * 79
+    _, wrong = differences(stream, limit=600, kept=300, step=200)
+    assert not wrong
+
+
 def test_the_look_that_a_full_screen_program_found_is_there_again_when_it_ends() -> None:
     stream = b"text " * 38 + b"\x1b[31m\x0e\x1b[?1049h\x1b[m\x0f" + b"\x1b[5;5Hx" * 100 + b"\x1b[?1049lback" * 5
     _, wrong = differences(stream, limit=600, kept=300, step=200)
