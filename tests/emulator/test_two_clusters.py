@@ -6,7 +6,7 @@ import pytest
 
 from tests.emulator.bench import EXAMPLES, Bench
 
-pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.emulator, pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 def test_a_second_cluster_comes_up_beside_the_first_and_leaves_it_alone(cluster: Bench, other: Bench) -> None:
