@@ -200,10 +200,10 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" && cat >{here} || exit 1
 ended_for_want_of_memory() {{ grep '^oom_kill ' /proc/vmstat; }}
 before=$(ended_for_want_of_memory)
-if {shlex.join([source.compiler, *source.flags(abi)])} -o {there} {here} {shlex.join(source.arguments)} -lm >&2; then
+{shlex.join([source.compiler, *source.flags(abi)])} -o {there} {here} {shlex.join(source.arguments)} -lm >&2 && {{
     cat {there}
     exit
-fi
+}}
 code=$?
 [ "$(ended_for_want_of_memory)" = "$before" ] || exit {_NO_MEMORY}
 exit $code
