@@ -78,10 +78,10 @@ def seconds(count: int, link: Link) -> float:
         workers=(WorkerGroup(name=f"n[1-{count}]", link=link, head_port=ports),),
     )
     keyring = toy_keys(resolve(cluster))
-    began = time.perf_counter()
+    began = time.process_time()
     rendered = render_all(resolve(cluster), keyring)
     assert len(rendered) == count + 1
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize("link", [Link.USB, Link.SERIAL])
