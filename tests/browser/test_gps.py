@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -14,9 +15,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import stage
-from tests.browser.conftest import Open
+from tests.browser.conftest import PHONE, Open
 from tests.browser.stage import Stage
-from tests.unit.gps.daemons import free_port, gpsd, needs_gpsd
+from tests.unit.gps.daemons import chronyd, free_port, gpsd, needs_gpsd
 
 LOG = Path(__file__).parents[2] / "examples" / "receiver.log"
 
@@ -24,8 +25,10 @@ LOG = Path(__file__).parents[2] / "examples" / "receiver.log"
 @contextmanager
 def replayed(link: Path) -> Iterator[None]:
     """Let a recorded receiver speak at `link`, again and again."""
-    argv = [stage.PIBRAMBLE, "-q", "gps", "replay", str(LOG), "--link", str(link), "--loop"]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, env=stage.environment(link.parent))
+    argv = [stage.PIBRAMBLE, "-q", "gps", "replay", str(LOG), "--link", str(link), "--loop", "--now"]
+    process = subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=stage.environment(link.parent)
+    )
     try:
         stage.wait_until(link.exists)
         yield
@@ -34,20 +37,37 @@ def replayed(link: Path) -> Iterator[None]:
         process.wait(10)
 
 
-@pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def with_receiver(folder: Path) -> Iterator[str]:
     """Give the address of a gpsd that has one."""
-    link = tmp_path_factory.mktemp("receiver") / "receiver"
+    link = folder / "receiver"
     with replayed(link), gpsd(str(link.readlink())) as port:
         yield f"127.0.0.1:{port}"
 
 
+@contextmanager
+def served(folder: Path, address: str = "", *, chrony: bool = False) -> Iterator[Stage]:
+    """Serve the page of what is at `address`, or of a gpsd of its own; with `chrony` beside a chronyd."""
+    with ExitStack() as stack:
+        at = address or stack.enter_context(with_receiver(folder))
+        programs = stack.enter_context(chronyd(folder)) if chrony else ""
+        path = [f"PATH={programs}{os.pathsep}{os.environ['PATH']}"] if chrony else []
+        serve = ("--listen", "127.0.0.1:0", "--gps", at)
+        begun = stage.begin(folder, ["sw1"], *serve, prefix=["env", *path])
+        stack.callback(begun.end)
+        yield begun
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with with_receiver(tmp_path_factory.mktemp("receiver")) as address:
+        yield address
+
+
 @pytest.fixture(scope="module")
 def bench(receiver: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("gps")
-    begun = stage.begin(folder, ["sw1"], "--listen", "127.0.0.1:0", "--gps", receiver)
-    yield begun
-    begun.end()
+    with served(tmp_path_factory.mktemp("gps"), receiver) as begun:
+        yield begun
 
 
 def fact(page: Page, name: str) -> Locator:
@@ -71,8 +91,8 @@ def test_the_page_shows_sky_signals_place_and_time_and_they_live(bench: Stage, o
     expect(fact(page, "height")).to_contain_text("above the sea")
     expect(fact(page, "speed")).to_contain_text("km/h")
     expect(fact(page, "source")).to_contain_text("gpsd at")
-    expect(fact(page, "offset")).not_to_have_text("-")
-    expect(fact(page, "clock")).to_contain_text("chron")
+    expect(fact(page, "offset")).to_have_text(re.compile(r"^[+-][\d.]+ (ms|s), the wire's delay included$"))
+    expect(page.locator("#chrony")).to_be_hidden()
     expect(page.locator("#satellites .used")).not_to_have_count(0)
     expect(page.locator("#bars .used")).not_to_have_count(0)
     first = fact(page, "time").inner_text()
@@ -103,8 +123,7 @@ def test_a_receiver_that_goes_away_is_told_of_and_taken_up_again(tmp_path: Path,
     link = tmp_path / "receiver"
     with ExitStack() as plugged:
         plugged.enter_context(replayed(link))
-        local = stage.begin(tmp_path, ["sw1"], "--listen", "127.0.0.1:0", "--gps", str(link))
-        try:
+        with served(tmp_path, str(link)) as local:
             page = open_page(f"{local.address}/gps", phone=True)
             expect(fact(page, "fix")).to_contain_text("3D fix")
             plugged.close()
@@ -112,16 +131,22 @@ def test_a_receiver_that_goes_away_is_told_of_and_taken_up_again(tmp_path: Path,
             with replayed(link):
                 expect(page.locator("#said")).to_be_empty()
                 expect(fact(page, "fix")).to_contain_text("3D fix")
-        finally:
-            local.end()
+
+
+@needs_gpsd
+def test_the_page_says_what_chrony_makes_of_its_sources(receiver: str, tmp_path: Path, open_page: Open) -> None:
+    """The terminal that gpsd reads is a pseudo-terminal, from which it passes no time on."""
+    with served(tmp_path, receiver, chrony=True) as local:
+        page = open_page(f"{local.address}/gps", phone=True)
+        expect(fact(page, "clock")).to_contain_text("chrony follows")
+        source = page.locator("#sources tr")
+        expect(source).to_have_text(re.compile("GPS.*reference clock.*unusable.*000"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_where_no_gpsd_runs_the_page_says_so_in_words(tmp_path: Path, open_page: Open) -> None:
     address = f"127.0.0.1:{free_port()}"
-    local = stage.begin(tmp_path, ["sw1"], "--listen", "127.0.0.1:0", "--gps", address)
-    try:
+    with served(tmp_path, address) as local:
         page = open_page(f"{local.address}/gps")
         expect(page.locator("#said.problem")).to_contain_text(f"no gpsd answers at {address}: connection refused")
         expect(fact(page, "fix")).to_have_text("no word of a fix")
-    finally:
-        local.end()
