@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/console-web.md and docs/gps.md: a real broker, getty, bash, gpsd, Debian's Chromium."""
+"""Takes the pictures of docs/console-web.md and docs/gps.md: a real broker, bash, a replayed receiver, Chromium."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ sys.path.insert(0, str(REPO))
 
 from tests.browser import hand, stage  # noqa: E402 (found there)
 from tests.browser.conftest import ARGUMENTS, CHROMIUM  # noqa: E402
-from tests.browser.test_gps import fact, served  # noqa: E402
+from tests.browser.test_gps import fact, replayed, served  # noqa: E402
 
+_IMAGES = REPO / "docs" / "images"
 _PHONE: Mapping[str, Any] = {"is_mobile": True, "has_touch": True, "user_agent": "Mobile"}
 _SIZES: Mapping[str, Mapping[str, Any]] = {
     "upright": {"viewport": {"width": 360, "height": 640}, **_PHONE},
@@ -45,12 +46,16 @@ def _take_consoles(browser: Browser) -> None:
 
 
 def _take_receiver(browser: Browser) -> None:
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder), chrony=True) as bench:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        replayed(link := Path(folder) / "ttyUSB0"),
+        served(link.parent, str(link), chrony=True) as bench,
+    ):
         for size in ("upright", "desk"):
             page = _open(browser, size, f"{bench.address}/gps")
             expect(fact(page, "fix")).to_contain_text("3D fix")
             page.wait_for_timeout(1500)
-            _save(page, size, "gps")
+            page.screenshot(path=_IMAGES / f"gps-{size}.png", full_page=True)
 
 
 def _take(browser: Browser, address: str) -> None:
@@ -85,8 +90,8 @@ def _open(browser: Browser, size: str, address: str) -> Page:
     return page
 
 
-def _save(page: Page, name: str, kind: str = "console") -> None:
-    page.screenshot(path=REPO / "docs" / "images" / f"{kind}-{name}.png")
+def _save(page: Page, name: str) -> None:
+    page.screenshot(path=_IMAGES / f"console-{name}.png")
 
 
 if __name__ == "__main__":

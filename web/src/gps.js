@@ -26,6 +26,7 @@ function show({ problem, mode, facts, satellites, headings, sources }) {
   showFacts(facts, mode);
   at("satellites").replaceChildren(...onePerSatellite(satellites).flatMap(dot));
   const heard = satellites.filter((one) => one.signal_dbhz);
+  at("bars").classList.toggle("named", heard.some((one) => one.signal));
   at("bars").replaceChildren(...heard.map(bar));
   const rest = satellites.length - heard.length;
   say(at("unheard"), rest ? `${rest} more in view, not heard` : heard.length ? "" : "No satellites yet");

@@ -88,7 +88,8 @@ def clock(state: GpsState) -> str:
 
 def time_source(one: TimeSource) -> tuple[str, ...]:
     """Return what chrony says of one source."""
-    offset, error = seconds(one.offset_s), seconds(one.error_s).lstrip("+")
+    sampled = one.last_sample_s is not None
+    offset, error = (seconds(one.offset_s), seconds(one.error_s).lstrip("+")) if sampled else (UNKNOWN, UNKNOWN)
     return (one.name, one.kind, one.chosen, str(one.stratum), f"{one.reach:03o}", offset, error)
 
 
