@@ -66,7 +66,7 @@ def chronyd(folder: Path) -> Iterator[Path]:
         f"driftfile {run}/drift", f"refclock SOCK {run}/gps.sock refid GPS",
     ]  # fmt: skip
     (folder / "chrony.conf").write_text("\n".join(lines) + "\n")
-    argv = [PROGRAMS / "chronyd", "-d", "-x", "-U", "-u", "root", "-f", folder / "chrony.conf"]
+    argv = [str(PROGRAMS / "chronyd"), "-d", "-x", "-U", "-u", "root", "-f", str(folder / "chrony.conf")]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     programs = folder / "bin"
     programs.mkdir()
