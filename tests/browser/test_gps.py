@@ -149,4 +149,5 @@ def test_where_no_gpsd_runs_the_page_says_so_in_words(tmp_path: Path, open_page:
     with served(tmp_path, address) as local:
         page = open_page(f"{local.address}/gps")
         expect(page.locator("#said.problem")).to_contain_text(f"no gpsd answers at {address}: connection refused")
+        expect(page.get_by_text("pibramble gps doctor")).to_be_visible()
         expect(fact(page, "fix")).to_have_text("no word of a fix")

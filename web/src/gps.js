@@ -21,6 +21,7 @@ new Socket("/gps/socket", {
 function show({ problem, mode, facts, satellites, headings, sources }) {
   say(at("said"), problem);
   at("said").classList.toggle("problem", problem !== "");
+  at("cure").hidden = problem === "";
   at("shown").hidden = false;
   at("shown").classList.toggle("off", problem !== "");
   showFacts(facts, mode);
