@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/console-web.md: a real broker, Debian's getty and bash, Debian's Chromium."""
+"""Takes the pictures of docs/console-web.md and docs/gps.md: a real broker, bash, a replayed receiver, Chromium."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
 from tests.browser import hand, stage  # noqa: E402 (found there)
 from tests.browser.conftest import ARGUMENTS, CHROMIUM  # noqa: E402
+from tests.browser.test_gps import fact, replayed, served  # noqa: E402
 
+_IMAGES = REPO / "docs" / "images"
 _PHONE: Mapping[str, Any] = {"is_mobile": True, "has_touch": True, "user_agent": "Mobile"}
 _SIZES: Mapping[str, Mapping[str, Any]] = {
     "upright": {"viewport": {"width": 360, "height": 640}, **_PHONE},
@@ -26,16 +28,34 @@ _WORK = "clear; uname -sm; ip -brief link | head -3; df -h / | tail -1"
 
 
 def main() -> None:
-    """Write docs/images/console-*.png."""
+    """Write docs/images/console-*.png and gps-*.png."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        _take_consoles(browser)
+        _take_receiver(browser)
+        browser.close()
+
+
+def _take_consoles(browser: Browser) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = stage.begin(Path(folder), ["sw1", "router-2"], "--listen", "127.0.0.1:0", profile="linux")
         try:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                _take(browser, bench.address)
-                browser.close()
+            _take(browser, bench.address)
         finally:
             bench.end()
+
+
+def _take_receiver(browser: Browser) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        replayed(link := Path(folder) / "ttyUSB0"),
+        served(link.parent, str(link), chrony=True) as bench,
+    ):
+        for size in ("upright", "desk"):
+            page = _open(browser, size, f"{bench.address}/gps")
+            expect(fact(page, "fix")).to_contain_text("3D fix")
+            page.wait_for_timeout(1500)
+            page.screenshot(path=_IMAGES / f"gps-{size}.png", full_page=True)
 
 
 def _take(browser: Browser, address: str) -> None:
@@ -71,7 +91,7 @@ def _open(browser: Browser, size: str, address: str) -> Page:
 
 
 def _save(page: Page, name: str) -> None:
-    page.screenshot(path=REPO / "docs" / "images" / f"console-{name}.png")
+    page.screenshot(path=_IMAGES / f"console-{name}.png")
 
 
 if __name__ == "__main__":

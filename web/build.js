@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const out = process.env.OUT ?? "../src/pibramble/web/static";
-const pages = ["console", "login", "ports"];
+const pages = ["console", "gps", "login", "ports"];
 
 await build({
   entryPoints: [...pages.map((page) => `src/${page}.js`), "src/page.css"],

@@ -1,21 +1,24 @@
-// The broker's messages over a WebSocket that comes back by itself (src/pibramble/console/messages.py).
+// The broker's messages over a WebSocket (src/pibramble/console/messages.py).
+import { Socket } from "./socket.js";
 
 const WINDOW_BYTES = 16384; // never so much ahead of `written`
 const PIECE_BYTES = 4096;
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 5000;
-const PATIENCE_MS = 4000; // for a sign of life after the page was away
-const NOT_LOGGED_IN = 4401;
 
 export class Connection {
   // `on` has open(), closed(), message(object), data(bytes), queue(bytes waiting, bytes of the whole).
   constructor(on) {
     this.on = on;
-    this.pause = FIRST_PAUSE_MS;
     this.forget();
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.look());
-    window.addEventListener("online", () => this.look());
-    this.connect();
+    this.socket = new Socket("/socket", {
+      open: () => on.open(),
+      closed: () => {
+        this.forget();
+        on.closed();
+      },
+      text: (text) => this.hear(JSON.parse(text)),
+      data: (bytes) => on.data(bytes),
+      probe: () => this.ask({ type: "list-ports" }),
+    });
   }
 
   forget() {
@@ -23,53 +26,6 @@ export class Connection {
     this.waitingBytes = 0;
     this.wholeBytes = 0;
     this.aheadBytes = 0;
-  }
-
-  connect() {
-    clearTimeout(this.timer);
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/socket`);
-    socket.binaryType = "arraybuffer";
-    this.socket = socket;
-    socket.onopen = () => {
-      this.pause = FIRST_PAUSE_MS;
-      this.on.open();
-    };
-    socket.onmessage = ({ data }) => {
-      clearTimeout(this.doubt);
-      if (typeof data === "string") this.hear(JSON.parse(data));
-      else this.on.data(new Uint8Array(data));
-    };
-    socket.onclose = ({ code }) => socket === this.socket && this.lost(code);
-  }
-
-  lost(code) {
-    clearTimeout(this.doubt);
-    this.forget();
-    this.socket = null;
-    if (code === NOT_LOGGED_IN) {
-      location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
-      return;
-    }
-    this.on.closed();
-    this.timer = setTimeout(() => this.connect(), this.pause);
-    this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
-  }
-
-  // The network may have gone while the page slept, and nothing has told so.
-  look() {
-    if (this.socket === null) {
-      this.pause = FIRST_PAUSE_MS;
-      this.connect();
-    } else if (this.socket.readyState === WebSocket.OPEN) {
-      this.ask({ type: "list-ports" });
-      clearTimeout(this.doubt);
-      this.doubt = setTimeout(() => {
-        const gone = this.socket;
-        this.lost(0);
-        gone?.close();
-      }, PATIENCE_MS);
-    }
   }
 
   hear(message) {
@@ -84,7 +40,7 @@ export class Connection {
   }
 
   ask(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket.isOpen) this.socket.send(JSON.stringify(message));
   }
 
   write(bytes) {
@@ -96,7 +52,7 @@ export class Connection {
 
   flush() {
     while (this.waiting.length && this.aheadBytes + this.waiting[0].length <= WINDOW_BYTES) {
-      if (this.socket?.readyState !== WebSocket.OPEN) break;
+      if (!this.socket.isOpen) break;
       const piece = this.waiting.shift();
       this.socket.send(piece);
       this.waitingBytes -= piece.length;

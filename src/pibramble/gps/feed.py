@@ -1,26 +1,24 @@
-"""States for a page in a browser: as they come, as JSON, from inside an event loop."""
+"""States for a page in a browser: as they come, from inside an event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 
 import attrs
 
 from pibramble.errors import PibrambleError
 from pibramble.gps import chrony, port, sources
 from pibramble.gps.model import Chrony, GpsState, Source
-from pibramble.serialise import plain
 
 _CHRONY_EVERY_S = 5.0
 _AGAIN_S = 2.0
 
 
-async def feed(source: Source, baud: int = 9600) -> AsyncIterator[str]:
-    """Yield a JSON object (`GpsState` as `pibramble gps --json` prints it) for each new fix, and while there is none.
+async def feed(source: Source, baud: int = 9600) -> AsyncGenerator[GpsState, None]:
+    """Yield a state for each new fix, and once a second while there is none.
 
     It does not end: a source that is not there is tried again, and its `problem` told. Closing it lets go of the
     source.
@@ -29,19 +27,15 @@ async def feed(source: Source, baud: int = 9600) -> AsyncIterator[str]:
     while True:
         state = GpsState(source)
         try:
-            async for state in _states(source, baud):
-                yield as_json(attrs.evolve(state, chrony=await clock.ask()))
+            async with aclosing(_states(source, baud)) as states:
+                async for state in states:
+                    yield attrs.evolve(state, chrony=await clock.ask())
         except PibrambleError as error:
-            yield as_json(attrs.evolve(state, problem=error.message, chrony=await clock.ask()))
+            yield attrs.evolve(state, problem=error.message, chrony=await clock.ask())
         await asyncio.sleep(_AGAIN_S)
 
 
-def as_json(state: GpsState) -> str:
-    """Return a state on one line."""
-    return json.dumps(plain(state), ensure_ascii=False)
-
-
-async def _states(source: Source, baud: int) -> AsyncIterator[GpsState]:
+async def _states(source: Source, baud: int) -> AsyncGenerator[GpsState, None]:
     following = sources.follower(source)
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:

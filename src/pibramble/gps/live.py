@@ -67,9 +67,8 @@ def _degrees(angle: float | None) -> str:
 
 def _sources(chrony: Chrony) -> Table:
     table = Table(box=None, padding=(0, 1), show_edge=False, header_style="dim")
-    for heading in ("CHRONY'S SOURCE", "KIND", "IT IS", "STRATUM", "REACH", "OFFSET", "ERROR"):
-        table.add_column(heading)
+    for heading in words.TIME_SOURCE:
+        table.add_column(heading.upper())
     for one in chrony.sources:
-        offset, error = words.seconds(one.offset_s), words.seconds(one.error_s).lstrip("+")
-        table.add_row(one.name, one.kind, one.chosen, str(one.stratum), f"{one.reach:03o}", offset, error)
+        table.add_row(*words.time_source(one))
     return table

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pibramble.gps.model import Fix, GpsState, Mode, Quality
+from pibramble.gps.model import Fix, GpsState, Mode, Quality, TimeSource
 
 UNKNOWN = "-"
 _KMH = 3.6
 _MODES = {Mode.UNKNOWN: "no word of a fix", Mode.NO_FIX: "no fix", Mode.TWO_D: "2D fix", Mode.THREE_D: "3D fix"}
+TIME_SOURCE = ("chrony's source", "kind", "it is", "stratum", "reach", "offset", "error")  # heads `time_source`
 _POINTS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
@@ -83,6 +84,13 @@ def clock(state: GpsState) -> str:
     if not tracking.reference:
         return "chrony follows nothing yet"
     return f"chrony follows {tracking.reference}, stratum {tracking.stratum}, clock off by {seconds(tracking.offset_s)}"
+
+
+def time_source(one: TimeSource) -> tuple[str, ...]:
+    """Return what chrony says of one source."""
+    sampled = one.last_sample_s is not None
+    offset, error = (seconds(one.offset_s), seconds(one.error_s).lstrip("+")) if sampled else (UNKNOWN, UNKNOWN)
+    return (one.name, one.kind, one.chosen, str(one.stratum), f"{one.reach:03o}", offset, error)
 
 
 def facts(state: GpsState) -> tuple[tuple[str, str], ...]:

@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from pibramble.errors import PibrambleError
-from pibramble.web.pages import Frame, Page
+from pibramble.web.pages import Page, frame_of
 from pibramble.web.socket import NOT_LOGGED_IN, BrowserConnection, Tabs
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Consoles:
         person = self._gate.who(request)
         if person is None:
             return RedirectResponse("/login", 303)
-        return _frame(request).show("ports", "Consoles", person, path=PATH, leave=self._gate.has_session(request))
+        return frame_of(request).show("ports", "Consoles", person, path=PATH, leave=self._gate.has_session(request))
 
     async def port(self, request: Request) -> Response:
         """Show one port's terminal."""
@@ -54,7 +53,7 @@ class Consoles:
             return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
         if name not in self._broker.lines or not person.may_read(name):
             return PlainTextResponse(f"There is no port {name}.\n", 404)
-        return _frame(request).show("console", name, person, port=name, leave=self._gate.has_session(request))
+        return frame_of(request).show("console", name, person, port=name, leave=self._gate.has_session(request))
 
     async def log(self, request: Request) -> Response:
         """Hand out the log that is written now."""
@@ -76,16 +75,5 @@ class Consoles:
             await socket.close(NOT_LOGGED_IN, "log in first")
             return
         device = "phone" if "Mobi" in socket.headers.get("user-agent", "") else ""
-
-        def still_here() -> bool:
-            try:
-                return self._gate.who(socket) == person
-            except PibrambleError:  # a damaged users file lets nobody in
-                return False
-
-        await BrowserConnection(self._broker, person, device, self._tabs).run(socket, still_here)
-
-
-def _frame(request: Request) -> Frame:
-    frame: Frame = request.app.state.frame
-    return frame
+        connection = BrowserConnection(self._broker, person, device, self._tabs)
+        await connection.run(socket, lambda: self._gate.is_still(socket, person))

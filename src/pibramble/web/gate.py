@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from pibramble.errors import PibrambleError
 from pibramble.web import passwords, peer
 from pibramble.web.access import Person
 from pibramble.web.limits import Limiter
@@ -68,6 +69,13 @@ class Gate:
         if scheme.lower() == "bearer" and (user := self.users.by_token(token.strip())):
             return user.person
         return self._local(connection)
+
+    def is_still(self, connection: HTTPConnection, person: Person) -> bool:
+        """Tell whether somebody may still be here, with the same rights; a damaged users file lets nobody in."""
+        try:
+            return self.who(connection) == person
+        except PibrambleError:
+            return False
 
     def has_session(self, connection: HTTPConnection) -> bool:
         """Tell whether somebody logged in, and so can log out."""

@@ -6,7 +6,7 @@ serve.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -16,6 +16,7 @@ import attrs
 from starlette.responses import HTMLResponse
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from pibramble.web.access import Person
@@ -30,6 +31,7 @@ class Page:
     path: str
     title: str
     routes: Sequence[BaseRoute]  # that of `path` among them
+    is_for: Callable[[Person], bool] = lambda _person: True  # to whom the navigation offers it
 
 
 class Frame:
@@ -52,12 +54,19 @@ class Frame:
     ) -> HTMLResponse:
         """Return the answer that shows static/NAME.html; `values` are text, and escaped. `leave`: he can log out."""
         body = Template(_text(f"{name}.html")).substitute({key: escape(value) for key, value in values.items()})
-        links = [_link(page, current=page.path == path) for page in self._pages] if person else []
+        offered = [page for page in self._pages if person and page.is_for(person)]
+        links = [_link(page, current=page.path == path) for page in offered]
         who = f'<span class="who">{escape(person.name)}</span>{_LEAVE if leave else ""}' if person else ""
         filled = Template(_text("frame.html")).substitute(
             title=escape(title), name=name, nav="".join(links), who=who, body=body
         )
         return HTMLResponse(filled, status)
+
+
+def frame_of(request: Request) -> Frame:
+    """Return the frame of the application that a request came to."""
+    frame: Frame = request.app.state.frame
+    return frame
 
 
 _LEAVE = '<form method="post" action="/logout"><button class="quiet">Log out</button></form>'

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from pibramble.errors import MissingError, PibrambleError
+from pibramble.gps.model import Origin, Source
+from pibramble.gps.sources import LOCAL_GPSD
 from pibramble.web import tls
 from pibramble.web.listen import Listen
 from pibramble.web.tls import Certificate
@@ -38,6 +40,7 @@ class Settings:
     listen: Listen
     folder: Path  # users file and certificates
     certificate: Certificate | None = None  # that somebody brought
+    receiver: Source = Source(Origin.GPSD, LOCAL_GPSD)
 
 
 class Web:
@@ -79,12 +82,15 @@ class Web:
     def _server(self) -> uvicorn.Server:
         import uvicorn
 
+        from pibramble.gps.feed import feed
         from pibramble.web.app import create
         from pibramble.web.consoles import Consoles
         from pibramble.web.gate import Gate
+        from pibramble.web.receiver import Receiver
 
         gate = Gate(self._users, secure=self.certificate is not None)
-        pages = [Consoles(self._broker, gate).page()]
+        receiver = self._settings.receiver
+        pages = [Consoles(self._broker, gate).page(), Receiver(lambda: feed(receiver), gate).page()]
         authority = self.certificate.authority if self.certificate else None
         config = uvicorn.Config(
             create(pages, gate, self._host_is_ours(), authority),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -80,19 +80,9 @@ class BrowserConnection(Connection):
 
     async def run(self, socket: WebSocket, still_here: Callable[[], bool]) -> None:
         """Serve until it leaves, or may not be here any longer."""
-        tasks = [
-            asyncio.create_task(work)
-            for work in (self._send_on(socket), self._listen(socket), _until_not(still_here), self._retired.wait())
-        ]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[2] in done:
-                with suppress(RuntimeError, WebSocketDisconnect):
-                    await socket.close(NOT_LOGGED_IN, "you are logged out")
+            await work_while(still_here, socket, self._send_on(socket), self._listen(socket), self._retired.wait())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._flow.close()
             self.connection_lost(None)
             for tab in [tab for tab, connection in self._tabs.items() if connection is self]:
@@ -163,6 +153,22 @@ class BrowserConnection(Connection):
     def _hear(self, event: Event) -> None:
         if self._person.may_read(getattr(event, "port", "")):
             super()._hear(event)
+
+
+async def work_while(
+    still_here: Callable[[], bool], socket: WebSocket, *works: Coroutine[object, object, object]
+) -> None:
+    """Work until one of the works ends, or until whoever is at the other end may not be here any longer."""
+    tasks = [asyncio.create_task(work) for work in (_until_not(still_here), *works)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0] in done:
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await socket.close(NOT_LOGGED_IN, "you are logged out")
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _until_not(still_here: Callable[[], bool]) -> None:

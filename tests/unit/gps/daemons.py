@@ -1,4 +1,4 @@
-"""Debian's own gpsd, at work on a pseudo-terminal: unpacked by `scripts/setup gps`, not installed."""
+"""Debian's own gpsd, at work on a pseudo-terminal, and chronyd: unpacked by `scripts/setup gps`, not installed."""
 
 from __future__ import annotations
 
@@ -50,6 +50,38 @@ def gpsd(*devices: str) -> Iterator[int]:
         process.wait(10)
         control.unlink(missing_ok=True)
         control.parent.rmdir()
+
+
+@contextmanager
+def chronyd(folder: Path) -> Iterator[Path]:
+    """Run chronyd, which sets no clock (-x), with a socket of its own, and give the folder of its chronyc."""
+    if not (PROGRAMS / "chronyd").exists():
+        pytest.skip("`scripts/setup gps` brings chronyd")
+    if os.getuid() != 0:
+        pytest.skip("chronyd wants to be root")
+    run = folder / "run"
+    run.mkdir(mode=0o750)
+    lines = [
+        "local stratum 10", "cmdport 0", "port 0", f"bindcmdaddress {run}/chronyd.sock", f"pidfile {run}/chronyd.pid",
+        f"driftfile {run}/drift", f"refclock SOCK {run}/gps.sock refid GPS",
+    ]  # fmt: skip
+    (folder / "chrony.conf").write_text("\n".join(lines) + "\n")
+    argv = [str(PROGRAMS / "chronyd"), "-d", "-x", "-U", "-u", "root", "-f", str(folder / "chrony.conf")]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "chronyc").write_text(f'#!/bin/sh\nexec {PROGRAMS}/chronyc -h {run}/chronyd.sock "$@"\n')
+    (programs / "chronyc").chmod(0o755)
+    try:
+        until = time.monotonic() + 10
+        while not (run / "chronyd.sock").exists():
+            assert process.poll() is None, "chronyd ended"
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield programs
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def answers(log: bytes) -> Iterator[bytes]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from pibramble.gps import chrony
 from pibramble.gps.model import Chosen
-from tests.unit.gps.daemons import PROGRAMS
+from tests.unit.gps import daemons
 
 SOURCES = """\
 #,*,GPS,0,4,377,12,0.000123,0.000150,0.050000000
@@ -68,38 +66,9 @@ def test_where_there_is_no_chrony_it_is_said(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.fixture
 def chronyd(tmp_path: Path) -> Iterator[Path]:
-    """The real chronyd, which sets no clock (-x), with a socket of its own; gives the folder of its chronyc."""
-    if not (PROGRAMS / "chronyd").exists():
-        pytest.skip("`scripts/setup gps` brings chronyd")
-    if os.getuid() != 0:
-        pytest.skip("chronyd wants to be root")
-    run = tmp_path / "run"
-    run.mkdir(mode=0o750)
-    lines = [
-        "local stratum 10", "cmdport 0", "port 0", f"bindcmdaddress {run}/chronyd.sock", f"pidfile {run}/chronyd.pid",
-        f"driftfile {run}/drift", f"refclock SOCK {run}/gps.sock refid GPS",
-    ]  # fmt: skip
-    (tmp_path / "chrony.conf").write_text("\n".join(lines) + "\n")
-    process = subprocess.Popen(
-        [PROGRAMS / "chronyd", "-d", "-x", "-U", "-u", "root", "-f", tmp_path / "chrony.conf"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "chronyc").write_text(f'#!/bin/sh\nexec {PROGRAMS}/chronyc -h {run}/chronyd.sock "$@"\n')
-    (programs / "chronyc").chmod(0o755)
-    until = time.monotonic() + 10
-    while not (run / "chronyd.sock").exists():
-        assert process.poll() is None, "chronyd ended"
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    try:
+    """Give the folder of a chronyc that asks the real chronyd."""
+    with daemons.chronyd(tmp_path) as programs:
         yield programs
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def test_the_real_chronyd_is_asked(chronyd: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,3 +68,8 @@ def test_differences_of_clocks_have_a_unit_that_fits(offset_s: float | None, sai
 
 def test_a_pulse_is_trusted_more_than_a_message(state: GpsState) -> None:
     assert words.offset(attrs.evolve(state, pulse=Pulse(1.5e-6))) == "+1.5 us by its pulse"
+
+
+def test_a_source_that_chrony_has_never_heard_has_no_offset() -> None:
+    silent = TimeSource("reference clock", "GPS", Chosen.UNUSABLE, 0, 0, None, 0.0, 0.0)
+    assert words.time_source(silent)[-2:] == ("-", "-")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 import time
 import tty
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
-import attrs
 import pytest
 
 from pibramble.errors import UsageError
@@ -133,12 +132,13 @@ def test_the_offset_is_the_systems_clock_less_the_receivers(tmp_path: Path) -> N
     assert state.offset_s == pytest.approx(time.time() - state.fix.time.timestamp(), abs=2)
 
 
-async def _first(source: Source, count: int) -> list[dict[str, object]]:
-    told: list[dict[str, object]] = []
-    async for line in feed(source):
-        told.append(json.loads(line))
-        if len(told) == count:
-            break
+async def _first(source: Source, count: int) -> list[GpsState]:
+    told: list[GpsState] = []
+    async with aclosing(feed(source)) as states:
+        async for state in states:
+            told.append(state)
+            if len(told) == count:
+                break
     return told
 
 
@@ -146,11 +146,11 @@ async def _first(source: Source, count: int) -> list[dict[str, object]]:
 def test_a_page_is_fed_with_each_fix(tmp_path: Path) -> None:
     source = Source(Origin.PORT, str(tmp_path / "ttyGPS"), baud=9600)
     told = asyncio.run(asyncio.wait_for(_first(source, 3), 20))
-    assert [state["fix"]["mode"] for state in told] == [3, 3, 3]  # type: ignore[index]
-    assert set(told[0]) == {field.name for field in attrs.fields(GpsState)}
+    assert [state.fix.mode for state in told] == [3, 3, 3]
+    assert all(state.chrony for state in told)
 
 
 def test_a_page_is_told_that_there_is_nothing() -> None:
     source = Source(Origin.GPSD, f"127.0.0.1:{free_port()}")
     [state] = asyncio.run(asyncio.wait_for(_first(source, 1), 20))
-    assert "no gpsd answers" in str(state["problem"])
+    assert "no gpsd answers" in state.problem

@@ -13,10 +13,12 @@ import click
 
 from pibramble.cli.console.common import Bench, bench, complete_port, keep_lab_consoles
 from pibramble.cli.context import Context
+from pibramble.cli.gps.common import complete_source
 from pibramble.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
     from pibramble.console.broker import Broker
+    from pibramble.gps.model import Source
     from pibramble.web.serve import Web
 
 _LAB_LOOK_SECONDS = 2.0
@@ -32,6 +34,8 @@ class _Wanted:
     listen: str | None
     certificate: str | None
     key: str | None
+    receiver: str
+    baud: int
 
 
 @click.command(short_help="Serve the serial lines and their pages.")
@@ -44,6 +48,11 @@ class _Wanted:
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the pages are. [default: 127.0.0.1:8470]")
 @click.option("--certificate", type=click.Path(readable=False), help="A certificate (PEM) instead of our authority's.")
 @click.option("--key", type=click.Path(readable=False), help="Its private key (PEM).")
+@click.option(
+    "--gps", "receiver", default="", metavar="SOURCE", shell_complete=complete_source,
+    help="The receiver to show: gpsd at HOST[:PORT], or a serial port. [default: gpsd on this machine]",
+)  # fmt: skip
+@click.option("--gps-baud", "baud", type=int, default=9600, show_default=True, help="The speed of that serial port.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (options of the command line)
     context: Context,
@@ -54,6 +63,8 @@ def command(  # noqa: PLR0913 (options of the command line)
     listen: str | None,
     certificate: str | None,
     key: str | None,
+    receiver: str,
+    baud: int,
 ) -> int:
     """Open every serial line of the cluster file, and each DEVICE, and serve them until Ctrl-C.
 
@@ -63,11 +74,11 @@ def command(  # noqa: PLR0913 (options of the command line)
     The pages are for this machine alone, where the kernel says whose a connection is. With --listen and an address of
     its network they go over TLS, and people log in: `pibramble serve user add`.
     """
-    if no_web and (listen or certificate or key):
+    if no_web and (listen or certificate or key or receiver):
         raise UsageError("--no-web and options of the pages say different things")
     if bool(certificate) != bool(key):
         raise UsageError("a certificate and its key go together", hint="--certificate FILE --key FILE")
-    wanted = _Wanted(devices, first_tcp_port, not no_web, listen, certificate, key)
+    wanted = _Wanted(devices, first_tcp_port, not no_web, listen, certificate, key, receiver, baud)
     return asyncio.run(_serve(context, bench(context), wanted))
 
 
@@ -125,12 +136,25 @@ def _web(broker: Broker, folder: Path, wanted: _Wanted) -> Web | None:
     brought = Certificate(Path(wanted.certificate), Path(wanted.key)) if wanted.certificate and wanted.key else None
     listen = Listen.parse(wanted.listen) if wanted.listen else Listen()
     try:
-        return Web(broker, Settings(listen, folder, brought))
+        return Web(broker, Settings(listen, folder, brought, _receiver(wanted)))
     except MissingError as error:
         if wanted.listen:
             raise
         click.echo(f"no pages: {error}", err=True)
         return None
+
+
+def _receiver(wanted: _Wanted) -> Source:
+    from pibramble.gps import sources
+    from pibramble.gps.model import Origin
+
+    source = sources.named(wanted.receiver, wanted.baud)
+    if source.origin is Origin.LOG:
+        raise UsageError(
+            f"--gps {wanted.receiver}: the page shows a receiver, and this is a log",
+            hint=f"`pibramble gps replay {wanted.receiver} --link PATH` makes a receiver of it: --gps PATH",
+        )
+    return source
 
 
 def _say_where(web: Web) -> None:
