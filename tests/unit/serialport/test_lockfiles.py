@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pibramble.console import lockfiles
+from pibramble.serialport import lockfiles
 
 DEVICE = Path("/dev/ttyUSB99")
 
