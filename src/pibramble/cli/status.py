@@ -9,6 +9,7 @@ import click
 
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.options import excluded_option, joined, wanted_option
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ def _show(found: ClusterStatus) -> None:
     machine_header = ["LOAD", "MEMORY MB", "TEMP", "UP"] if own else []
     clocks = any(node.clock for node in found.nodes)
     clock_header = ["CLOCK", "FOLLOWS"] if clocks else []
-    rows = [[*header[:6], *machine_header, *clock_header, header[6]]]
+    rows = []
     for node in found.nodes:
         more = [*(_machine(node.machine) if own else []), *(_clock(node.clock) if clocks else [])]
         rows.append([node.node, node.board, node.link or "-", *_planned(node), _mpich(node), *more, _state(node)])
-    _table(rows)
+    show_table([*header[:6], *machine_header, *clock_header, header[6]], rows)
     if any(node.link and not node.rate_verified for node in found.nodes):
         click.echo("* an estimate: nobody has measured this rate on such a board")
 
@@ -85,14 +86,14 @@ def _show(found: ClusterStatus) -> None:
 def _show_measured(found: ClusterStatus, measured: Sequence[Measured]) -> None:
     planned = {node.node: _planned(node) for node in found.nodes}
     click.echo("\nLinks as measured with TCP, and in per cent of the plan:")
-    rows = [["NODE", "TO WORKER", "PLANNED", "", "TO HEAD", "PLANNED", ""]]
+    rows = []
     for link in measured:
         to_worker, to_head = planned[link.node]
         rows.append(
             [link.node, _rate(link.to_worker_mbit), to_worker, _percent(link.to_worker_percent),
              _rate(link.to_head_mbit), to_head, _percent(link.to_head_percent)]
         )  # fmt: skip
-    _table(rows)
+    show_table(["NODE", "TO WORKER", "PLANNED", "", "TO HEAD", "PLANNED", ""], rows)
     for link in measured:
         if link.problem:
             click.echo(f"pibramble: {link.node}: {link.problem}", err=True)
@@ -121,12 +122,6 @@ def _show_remarks(found: ClusterStatus) -> None:
         if not node.reachable:
             cure = f"\n  {node.hint}" if node.hint else ""
             click.echo(f"pibramble: {node.node}: {node.problem}{cure}", err=True)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _planned(node: NodeStatus) -> list[str]:

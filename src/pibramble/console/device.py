@@ -6,7 +6,7 @@ import socket
 from typing import Protocol
 
 from pibramble.console.model import Port, Settings, State
-from pibramble.errors import PibrambleError
+from pibramble.errors import Exit, PibrambleError
 
 READ_BYTES = 64 << 10
 
@@ -14,9 +14,11 @@ READ_BYTES = 64 << 10
 class DeviceError(PibrambleError):
     """A device cannot be opened or used; `state` says how its port is."""
 
-    def __init__(self, message: str, *, state: State = State.FAILED, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, state: State = State.FAILED, hint: str = "", exit_code: Exit | None = None
+    ) -> None:
         """Say what is wrong."""
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, exit_code=exit_code)
         self.state = state
 
 

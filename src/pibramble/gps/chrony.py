@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pibramble import proc
+from pibramble.chronyc import Tracking
 from pibramble.errors import MissingError, PibrambleError
-from pibramble.gps.model import Chosen, Chrony, TimeSource, Tracking
+from pibramble.gps.model import Chosen, Chrony, TimeSource
 
 NOT_INSTALLED = "chrony is not installed"
 _TIMEOUT_S = 3
@@ -30,24 +31,7 @@ def ask() -> Chrony:
         return Chrony(problem=NOT_INSTALLED)
     except PibrambleError as error:
         return Chrony(problem=error.message)
-    return Chrony(read_tracking(tracking.stdout), read_sources(sources.stdout))
-
-
-def read_tracking(text: str) -> Tracking | None:
-    """Return what `chronyc -c tracking` printed; None for what it never prints."""
-    fields = text.strip().split(",")
-    try:
-        return Tracking(
-            reference="" if fields[0] in {"00000000", "7F7F0101"} else fields[1],
-            stratum=int(fields[2]),
-            offset_s=-float(fields[4]),  # chronyc says what is to be added: positive is slow
-            rms_offset_s=float(fields[6]),
-            root_delay_s=float(fields[10]),
-            root_dispersion_s=float(fields[11]),
-            leap=fields[13],
-        )
-    except (IndexError, ValueError):
-        return None
+    return Chrony(Tracking.read(tracking.stdout), read_sources(sources.stdout))
 
 
 def read_sources(text: str) -> tuple[TimeSource, ...]:

@@ -61,10 +61,15 @@ class Detection:
 def detect(path: str, progress: Progress, speeds: Sequence[int] = port.SPEEDS, listen_s: float = LISTEN_S) -> Detection:
     """Listen at each speed until a receiver is heard. Raises what opening a port does."""
     attempts: list[Attempt] = []
-    with progress.step(f"listening to {path}", len(speeds), "speeds") as step:
+    # Opened once: between two speeds nobody else gets in, and an adapter's DTR does not drop.
+    with (
+        port.opened(path, speeds[0]) as descriptor,
+        progress.step(f"listening to {path}", len(speeds), "speeds") as step,
+    ):
         for baud in speeds:
             step.advance(0, f"{baud} baud")
-            attempts.append(Attempt(baud, _listen_at(path, baud, listen_s)))
+            port.set_speed(descriptor, baud, path)
+            attempts.append(Attempt(baud, _listen(descriptor, path, listen_s)))
             step.advance()
             if attempts[-1].heard.sound is Sound.RECEIVER:
                 break
@@ -74,14 +79,13 @@ def detect(path: str, progress: Progress, speeds: Sequence[int] = port.SPEEDS, l
     return Detection(path, tuple(attempts))
 
 
-def _listen_at(path: str, baud: int, listen_s: float) -> Heard:
+def _listen(descriptor: int, path: str, listen_s: float) -> Heard:
     data = b""
     until = time.monotonic() + listen_s
-    with port.opened(path, baud) as descriptor:
-        for block in port.blocks(descriptor, path, listen_s, until):
-            data = (data + block)[-_MOST:]
-            if block.endswith(b"\n") and sum((heard := listen(data)).frames.values()) >= _ENOUGH:
-                return heard
+    for block in port.blocks(descriptor, path, listen_s, until):
+        data = (data + block)[-_MOST:]
+        if block.endswith(b"\n") and sum((heard := listen(data)).frames.values()) >= _ENOUGH:
+            return heard
     return listen(data)
 
 

@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 
 import attrs
 
+from pibramble.chronyc import Tracking
+
 
 class Mode(IntEnum):
     """What a fix fixes; the numbers are those of NMEA's GSA and of gpsd."""
@@ -164,19 +166,6 @@ class Pulse:
 
     offset_s: float  # system clock less true time
     precision: int = 0  # as a power of two, in seconds
-
-
-@attrs.frozen
-class Tracking:
-    """What chrony says of the system's clock (`chronyc tracking`)."""
-
-    reference: str  # the source it follows, by name; empty: none
-    stratum: int
-    offset_s: float  # system clock less what chrony takes for true time
-    rms_offset_s: float
-    root_delay_s: float
-    root_dispersion_s: float
-    leap: str  # Normal, Insert second, Delete second, Not synchronised
 
 
 class Chosen(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import termios
@@ -10,13 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pibramble.errors import BusyError, MissingError, PibrambleError, UsageError
+from pibramble.errors import BusyError, PibrambleError, UsageError
+from pibramble.serialport import opening
 
 # The most likely first: what receivers ship with (u-blox up to 8, MTK, SiRF; the standard's own; u-blox 9; the rest).
 SPEEDS = (9600, 4800, 38400, 115200, 57600, 19200, 230400, 460800, 921600)
 _BLOCK = 4096
-
-_IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
+_IF_GPSD = "if that is gpsd: `pibramble gps` asks it; `sudo systemctl stop gpsd.socket gpsd` frees the port"
 
 
 class GoneError(PibrambleError):
@@ -25,43 +24,28 @@ class GoneError(PibrambleError):
 
 @contextmanager
 def opened(path: str, baud: int) -> Iterator[int]:
-    """Open a port raw at `baud` and give its descriptor. Raises BusyError, MissingError, UsageError or GoneError."""
+    """Open a port raw at `baud`, ours alone, and give its descriptor.
+
+    Raises BusyError, and whatever else `serialport.opening` does.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        raise MissingError(
-            f"{path}: permission denied",
-            hint="the group dialout may: `sudo usermod -aG dialout $USER`, then log in anew",
-        ) from None
-    except OSError as error:
-        if error.errno == errno.EBUSY:
-            raise BusyError(
-                f"{path} is in use by another program",
-                hint="if that is gpsd: `pibramble gps` asks it; `sudo systemctl stop gpsd.socket gpsd` frees the port",
-            ) from None
-        said = os.strerror(error.errno or 0).lower()
-        raise GoneError(f"{path}: {said}", hint="is it plugged in? `ls /dev/serial/by-id/` lists what is") from None
+        port = opening.Opened(path)
+    except BusyError as error:
+        raise BusyError(error.message, hint="\n".join(filter(None, (error.hint, _IF_GPSD)))) from None
     try:
-        if not os.isatty(descriptor):
-            raise UsageError(f"{path} is no serial port")
-        set_speed(descriptor, baud, path)
-        yield descriptor
+        set_speed(port.descriptor, baud, path)
+        yield port.descriptor
     finally:
-        os.close(descriptor)
+        port.close()
 
 
 def set_speed(descriptor: int, baud: int, path: str) -> None:
-    """Make the port raw, 8N1, at `baud`. Raises UsageError for a speed that it does not know."""
+    """Make the port raw, 8N1, at `baud`; forget what came before. Raises UsageError for a speed it does not know."""
     speed = getattr(termios, f"B{baud}", None)
     if speed is None:
         raise UsageError(f"{baud} baud is no speed of a serial port", hint=", ".join(map(str, sorted(SPEEDS))))
     attributes = termios.tcgetattr(descriptor)
-    cflag = attributes[_CFLAG] & ~(termios.CSIZE | termios.PARENB | termios.CSTOPB | termios.CRTSCTS)
-    attributes[_IFLAG] = attributes[_OFLAG] = attributes[_LFLAG] = 0
-    attributes[_CFLAG] = cflag | termios.CS8 | termios.CREAD | termios.CLOCAL
-    attributes[_ISPEED] = attributes[_OSPEED] = speed
-    # With VMIN 0 a read of nothing would look like a port that is gone.
-    attributes[_CC][termios.VMIN], attributes[_CC][termios.VTIME] = 1, 0
+    opening.set_raw(attributes, speed)
     try:
         termios.tcsetattr(descriptor, termios.TCSAFLUSH, attributes)
     except termios.error as error:

@@ -13,6 +13,7 @@ from typing import Self
 
 import attrs
 
+from pibramble.chronyc import Tracking, is_report
 from pibramble.operate.nodeset import fold
 from pibramble.plan.model import Plan
 
@@ -28,8 +29,6 @@ else
 fi
 """
 
-_ITSELF = "7F7F0101"  # the reference id of a clock that follows nobody (`local` in chrony.conf)
-_FIELDS = 14
 _UNITS = (
     (1e-3, 1e-6, "us"),
     (1, 1e-3, "ms"),
@@ -80,24 +79,21 @@ class Clock:
         if found is None:
             return None
         line = found[1] or ""
-        fields = line.split(",")
         if line == "none":
             return cls(problem="there is no chrony")
-        if len(fields) != _FIELDS:
+        if not is_report(line):
             return cls(problem="chronyd does not answer")
-        try:
-            correction_s, delay_s, dispersion_s = (float(fields[number]) for number in (4, 10, 11))
-            stratum = int(fields[2])
-        except ValueError:
+        tracking = Tracking.read(line)
+        if tracking is None:
             return cls(problem="chronyd's answer makes no sense")
-        if fields[13] == "Not synchronised" or fields[0] == _ITSELF:
-            return cls(stratum=stratum or None)
+        if not tracking.follows:
+            return cls(stratum=tracking.stratum or None)
         names = {str(node.address): node.name for node in plan.nodes}
         return cls(
-            source=names.get(fields[1], fields[1]),
-            ahead_s=-correction_s,  # chronyc says what is to be added
-            doubt_s=delay_s / 2 + dispersion_s,
-            stratum=stratum,
+            source=names.get(tracking.reference, tracking.reference),
+            ahead_s=tracking.offset_s,
+            doubt_s=tracking.doubt_s,
+            stratum=tracking.stratum,
         )
 
 

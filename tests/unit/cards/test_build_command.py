@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
-from pibramble.cards import base, recipe
+from pibramble.cards import base, imagebase, recipe
 from pibramble.errors import Exit
 from pibramble.plan.resolve import resolve
 from pibramble.progress import SilentProgress
@@ -181,6 +182,21 @@ def test_cards_from_an_image_beside_cards_from_debian(with_image: Desk) -> None:
     assert written.returncode == Exit.OK, written.stdout + written.stderr
     with target.open("rb") as there, card.open("rb") as wanted:
         assert there.read(64 << 20) == wanted.read(64 << 20)
+
+
+def test_a_head_from_an_image_gets_what_its_receiver_and_its_consoles_need_and_no_engine(desk: Desk) -> None:
+    image = images.make(desk.folder / "made", images.TRIXIE)
+    # A base of that image with these lists, and no other, is in the cache: the card is made from it or not at all.
+    wanted = attrs.evolve(imagebase.read(image, SilentProgress()), more=("gps", "consoles"))
+    key = f"raspios-trixie-armhf-{wanted.suffix}"
+    base.make(key, "a toy", functools.partial(fill_base, key=key), SilentProgress())
+    head = f'[head]\nboard = "pi-3b"\nimage = "made/{image.name}"\n\n[containers]\nengine = "docker-swarm"\n\n'
+    receiver = '[gps]\nport = "/dev/serial/by-path/receiver"\n\n'
+    console = '[[consoles]]\nname = "sw1"\nport = "/dev/serial/by-path/switch"\n\n'
+    desk.write(head + receiver + console + CLUSTER)
+    done = desk.build("head", "--json")
+    assert done.returncode == Exit.OK, done.stderr
+    assert [card["base"] for card in json.loads(done.stdout)] == [key]
 
 
 def test_an_image_that_is_not_there_is_said_with_its_path(with_image: Desk) -> None:

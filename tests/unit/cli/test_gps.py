@@ -15,7 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from pibramble.console.device import DeviceError
+from pibramble.console.model import Settings, State
+from pibramble.console.tty import Tty
 from pibramble.errors import Exit
+from pibramble.gps.port import opened
 from tests.unit.gps.daemons import free_port
 from tests.unit.gps.gpsd_logs import OWN
 from tests.unit.gps.receivers import receiver
@@ -75,6 +79,28 @@ def test_no_gpsd_is_an_answer_with_a_way_on() -> None:
     done = gps("--once", f"127.0.0.1:{free_port()}")
     assert done.returncode == Exit.NOT_UP
     assert "pibramble gps doctor" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["--once", "detect", "record", "doctor"])
+def test_a_port_that_another_program_holds_is_left_alone(verb: str, tmp_path: Path) -> None:
+    words = {"record": [str(tmp_path / "a.log"), "--baud", "9600"], "--once": ["--baud", "9600"]}.get(verb, [])
+    with receiver(SAYS, 9600) as path:
+        held = Tty(path, Settings())  # as the console holds it
+        done = gps(verb, path, *words)
+        held.close()
+        assert done.returncode == Exit.BUSY
+        assert f"{path} is in use by another program" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "a.log").exists()
+        assert gps("detect", path).returncode == Exit.OK  # as soon as it is let go of
+
+
+def test_the_console_leaves_a_port_alone_that_a_receiver_is_read_at() -> None:
+    with receiver(SAYS, 9600) as path:
+        with opened(path, 9600), pytest.raises(DeviceError, match="in use by another program") as raised:
+            Tty(path, Settings())
+        assert (raised.value.state, raised.value.exit_code) == (State.BUSY, Exit.BUSY)
+        Tty(path, Settings()).close()
 
 
 def test_detect_prints_what_was_heard_at_each_speed() -> None:

@@ -31,30 +31,8 @@ def test_sources_are_read_line_by_line() -> None:
     assert (peer.kind, peer.chosen) == ("peer", Chosen.FALSE)
 
 
-def test_a_clock_that_is_slow_is_behind() -> None:
-    # "System time: 0.000006523 seconds slow of NTP time" and its other lines, as chronyc(1) has them
-    text = (
-        "C0000201,192.0.2.1,3,1422629531.0,0.000006523,-0.000006747,0.000035822,-3.225,-0.000,0.129,"
-        "0.013639022,0.001100737,64.2,Normal\n"
-    )
-    tracking = chrony.read_tracking(text)
-    assert tracking is not None
-    assert (tracking.reference, tracking.stratum, tracking.offset_s) == ("192.0.2.1", 3, -0.000006523)
-    assert (tracking.root_delay_s, tracking.root_dispersion_s, tracking.leap) == (0.013639022, 0.001100737, "Normal")
-
-
-def test_tracking_without_a_reference_names_none() -> None:
-    text = (
-        "00000000,,0,0.000000000,0.000000000,0.000000000,0.000000000,0.000,0.000,0.000,1.0,1.0,0.0,Not synchronised\n"
-    )
-    tracking = chrony.read_tracking(text)
-    assert tracking is not None
-    assert (tracking.reference, tracking.leap) == ("", "Not synchronised")
-
-
 @pytest.mark.parametrize("text", ["", "nonsense", "1,2,3", "#,*,GPS,0,4,x,12,0,0,0"])
 def test_what_chronyc_never_prints_is_passed_over(text: str) -> None:
-    assert chrony.read_tracking(text) is None
     assert chrony.read_sources(text) == ()
 
 

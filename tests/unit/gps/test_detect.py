@@ -9,9 +9,9 @@ import pytest
 from pibramble.errors import BusyError, PibrambleError
 from pibramble.gps.detect import Detection, detect, found
 from pibramble.gps.framing import sentence
-from pibramble.gps.port import GoneError
 from pibramble.gps.protocols import Protocol, Sound
 from pibramble.progress import SilentProgress
+from pibramble.serialport.opening import AbsentError
 from tests.unit.gps.receivers import receiver, sampled
 from tests.unit.gps.test_protocols import ubx
 
@@ -69,11 +69,11 @@ def test_a_port_that_another_program_has_is_said_to_be_in_use(monkeypatch: pytes
     def busy(*_words: object) -> int:  # as the kernel answers all but root
         raise OSError(errno.EBUSY, "Device or resource busy")
 
-    monkeypatch.setattr("pibramble.gps.port.os.open", busy)
+    monkeypatch.setattr("pibramble.serialport.opening.os.open", busy)
     with pytest.raises(BusyError, match="in use by another program"):
         listened("/dev/ttyUSB0")
 
 
 def test_a_port_that_is_not_there_is_named() -> None:
-    with pytest.raises(GoneError, match="/dev/nosuch: no such file"):
+    with pytest.raises(AbsentError, match="/dev/nosuch: No such file"):
         listened("/dev/nosuch")

@@ -8,9 +8,10 @@ import attrs
 import pytest
 from rich.console import Console
 
+from pibramble.chronyc import Tracking
 from pibramble.gps import sources, words
 from pibramble.gps.live import screen
-from pibramble.gps.model import Chosen, Chrony, GpsState, Origin, Pulse, Source, TimeSource, Tracking
+from pibramble.gps.model import Chosen, Chrony, GpsState, Origin, Pulse, Source, TimeSource
 from tests.unit.gps.gpsd_logs import OWN
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pibramble.cli.card.common import megabytes, show_table, store, with_cards
+from pibramble.cli.card.common import megabytes, store, with_cards
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

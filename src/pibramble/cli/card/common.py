@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from pibramble.cli.context import Context
 from pibramble.errors import UsageError
 
@@ -41,16 +39,6 @@ def with_cards(context: Context, names: Sequence[str]) -> list[NodePlan]:
         message = f"{without.name} is a {without.board.name}, which starts from no card"
         raise UsageError(message, hint=f"`pibramble files {without.name} --into FOLDER` writes its files")
     return nodes
-
-
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns, the headings bold."""
-    from pibramble.plan.describe import Table
-
-    first, *lines = Table(tuple(headings), tuple(tuple(row) for row in rows)).lines()
-    click.secho(first, bold=True)
-    for line in lines:
-        click.echo(line)
 
 
 def megabytes(size: int) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pibramble.cli.card.common import node_with_card, show_table, store
+from pibramble.cli.card.common import node_with_card, store
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
     from pibramble.files.model import Entry

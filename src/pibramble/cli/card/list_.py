@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pibramble.cli.card.common import megabytes, show_table, store
+from pibramble.cli.card.common import megabytes, store
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
     from pibramble.cards.store import Stored

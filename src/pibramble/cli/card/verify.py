@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from pibramble.cli.card.common import show_table, with_cards
+from pibramble.cli.card.common import with_cards
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, UsageError
 
 

@@ -9,6 +9,7 @@ import click
 
 from pibramble.cli.console.common import Bench, bench
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 from pibramble.errors import NotUpError
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ async def _served(found: Bench) -> Sequence[PortStatus] | None:
 
 
 def _show(statuses: Sequence[PortStatus]) -> None:
-    rows = [("NAME", "DEVICE", "SETTINGS", "STATE", "WATCHING", "WRITES", "LAST LINE")]
+    rows = []
     for port in statuses:
         watching = ", ".join(port.viewers) or "-"
         rows.append(
             (port.name, port.device, port.settings, port.state, watching, port.writer or "-", port.last_line or "-")
         )
-    _table(rows)
+    show_table(("NAME", "DEVICE", "SETTINGS", "STATE", "WATCHING", "WRITES", "LAST LINE"), rows, cut=True)
     for port in statuses:
         if port.reason:
             click.echo(f"pibramble: {port.name}: {port.reason}", err=True)
@@ -64,19 +65,9 @@ def _show(statuses: Sequence[PortStatus]) -> None:
 
 def _show_planned(found: Bench) -> None:
     if found.ports:
-        _table([("NAME", "DEVICE", "SETTINGS"), *((p.name, p.device, str(p.settings)) for p in found.ports)])
+        show_table(("NAME", "DEVICE", "SETTINGS"), [(p.name, p.device, str(p.settings)) for p in found.ports], cut=True)
     else:
         click.echo(
             "no ports: [[consoles]] in a cluster file names some; `pibramble console /dev/ttyUSB0` opens any device"
         )
     click.echo("no broker runs (`pibramble serve`): nobody knows what the lines said", err=True)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    """Print columns; the last one is cut where the terminal ends."""
-    from shutil import get_terminal_size
-
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    room = max(get_terminal_size((200, 24)).columns, 80)
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room])

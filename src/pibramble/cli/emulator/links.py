@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pibramble.cli.card.common import show_table
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.emulator.common import emulator
+from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
     from pibramble.targets.emulator.order import LinkFacts

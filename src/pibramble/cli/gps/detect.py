@@ -20,7 +20,7 @@ def command(context: Context, port: str, *, seconds: float, as_json: bool) -> No
 
     Only listens: nothing is sent to what may be no receiver. The proof of a speed are right checksums.
     """
-    from pibramble.cli.card.common import show_table
+    from pibramble.cli.tables import show_table
     from pibramble.gps.detect import detect, found
 
     detection = detect(port, context.progress, listen_s=seconds)

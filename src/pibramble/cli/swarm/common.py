@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pibramble.cli.card.common import show_table
 from pibramble.cli.context import Context
+from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from pibramble.cli.card.common import show_table
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.options import complete_node, ending_signals_interrupt, excluded_option, joined, wanted_option
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit
 
 

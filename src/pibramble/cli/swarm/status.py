@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pibramble.cli.card.common import show_table
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.options import excluded_option, joined, wanted_option
 from pibramble.cli.swarm.common import show_services
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit
 
 if TYPE_CHECKING:

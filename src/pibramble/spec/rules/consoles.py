@@ -99,9 +99,8 @@ def _taken(view: View) -> Iterator[tuple[str, tuple[str, Path]]]:
     for worker in view.linked(Link.SERIAL):
         if worker.head_port:
             yield worker.head_port, (f"the link to {worker.name}", worker.value_path("head_port"))
-    receiver = getattr(view.cluster, "gps", None)
-    if receiver is not None:
-        yield receiver.port, ("the GPS receiver", ("gps", "port"))
+    if view.cluster.gps is not None:
+        yield view.cluster.gps.port, ("the GPS receiver", ("gps", "port"))
 
 
 def _shared_pins(view: View, one: str, other: str) -> str:

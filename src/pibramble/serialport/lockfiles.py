@@ -63,6 +63,13 @@ def take(device: Path, folder: Path = FOLDER) -> Path | None:
         scratch.unlink(missing_ok=True)
 
 
+def look(device: Path, folder: Path = FOLDER) -> None:
+    """Raise LockedError if the lock file of another program, or of an earlier opening of ours, is on the device."""
+    file = file_of(device, folder)
+    if file is not None and (owner := _owner(file)):
+        raise LockedError(owner, file)
+
+
 def release(file: Path | None) -> None:
     """Take a lock file away, if it is still ours."""
     if file is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from pibramble.console import lockfiles
+from pibramble.serialport import lockfiles
 
 DEVICE = Path("/dev/ttyUSB99")
 
@@ -24,6 +25,8 @@ def test_the_file_is_as_minicom_and_pppd_read_it(tmp_path: Path) -> None:
 
 def test_a_living_holder_is_named(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "30"]) as holder:
+        while Path(f"/proc/{holder.pid}/comm").read_text() != "sleep\n":
+            time.sleep(0.01)  # exec(2) closes Popen's pipe a moment before it gives the process its new name
         (tmp_path / "LCK..ttyUSB99").write_text(f"{holder.pid:10}\n")
         with pytest.raises(lockfiles.LockedError) as raised:
             lockfiles.take(DEVICE, tmp_path)
