@@ -176,7 +176,8 @@ def test_a_long_paste_arrives_whole(page: Page) -> None:
 
 
 def test_a_paste_can_be_cancelled(page: Page) -> None:
-    send_line(page, "stty -echo; sleep 2; stty echo")
+    # Character by character, or the terminal's driver would take a line without an end however long it is.
+    send_line(page, "stty -icanon -echo; sleep 6; stty sane")
     page.locator("#terminal").click()
     page.evaluate(
         "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
@@ -186,7 +187,7 @@ def test_a_paste_can_be_cancelled(page: Page) -> None:
     expect(page.locator("#queue")).to_contain_text(re.compile(r"Sent [\d,]+ of 400,000 bytes"))
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#queue")).to_be_hidden()
-    page.wait_for_timeout(2500)
+    page.wait_for_timeout(6000)
     press(page, "Ctrl-C")
     hand.clear(page)
 
