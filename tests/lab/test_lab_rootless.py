@@ -50,7 +50,7 @@ def user_cluster(tmp_path: Path) -> Iterator[OrdinaryUser]:
     cluster = OrdinaryUser(file, tmp_path / "state")
     if os.getuid() == 0:
         for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(0o755)
+            folder.chmod(folder.stat().st_mode | 0o055)  # what else it allows stays: with --basetemp one may be /tmp
         os.chown(tmp_path, NOBODY.pw_uid, NOBODY.pw_gid)
     yield cluster
     cluster.pibramble("down")
