@@ -299,7 +299,7 @@ def _cells(buffer: Any, terminal: Terminal) -> bytes:  # noqa: ANN401 (pyte's ow
 
 
 def _rendition(cell: Any) -> bytes:  # noqa: ANN401 (pyte's own)
-    codes = ["0", *(code for flag, code in _FLAGS if getattr(cell, flag))]
+    codes = ["0", *(code for flag, code in _FLAGS if getattr(cell, flag, False))]  # pyte 0.8.0 knows no blinking
     if cell.fg != "default":
         codes.append(_FOREGROUNDS.get(cell.fg) or _rgb("38", cell.fg))
     if cell.bg != "default":
