@@ -20,7 +20,7 @@ import attrs
 import pytest
 
 from pibramble import proc
-from pibramble.gps.replay_time import sentence
+from pibramble.gps.framing import sentence
 from pibramble.targets.lab import clocks, ground
 from pibramble.targets.lab.state import LabState
 from tests.lab.conftest import LabCluster

@@ -99,7 +99,7 @@ def checksum(content: bytes) -> int:
     return number
 
 
-def sentence(content: str) -> bytes:
+def sentence(content: str | bytes) -> bytes:
     """Return a whole sentence: `$`, content, checksum, line's end."""
-    raw = content.encode("ascii")
+    raw = content.encode("ascii") if isinstance(content, str) else content
     return b"$%b*%02X\r\n" % (raw, checksum(raw))

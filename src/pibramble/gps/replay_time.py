@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pibramble.gps.framing import checksum
+
 LONGEST_GAP_S = 10.0  # logs have holes of hours, for which nobody wants to wait
 
 # Which field of a sentence is the time of day, `hhmmss` with a fraction or without (IEC 61162-1, as gpsd's "NMEA
@@ -33,26 +35,13 @@ class Round(NamedTuple):
     lines: tuple[bytes, ...]
 
 
-def checksum(content: bytes) -> bytes:
-    """Return the checksum of what stands between `$` and `*`, as two hexadecimal digits."""
-    total = 0
-    for byte in content:
-        total ^= byte
-    return b"%02X" % total
-
-
-def sentence(content: bytes) -> bytes:
-    """Return a whole sentence around its content."""
-    return b"$%b*%b\r\n" % (content, checksum(content))
-
-
 def moved(line: bytes, to: dt.datetime) -> bytes:
     """Return a line with its time and date moved to `to` (UTC); as it is, if it has none or its checksum is wrong."""
     found = _SENTENCE.fullmatch(line)
     if found is None or found["type"] not in _CLOCK:
         return line
     content, given = found["kind"], found["sum"]
-    if given is not None and given.upper() != checksum(content):
+    if given is not None and int(given, 16) != checksum(content):
         return line
     fields = content.split(b",")
     place = _CLOCK[found["type"]]
@@ -64,7 +53,7 @@ def moved(line: bytes, to: dt.datetime) -> bytes:
     if found["type"] == b"ZDA" and all(fields[_ZDA_DATE : _ZDA_DATE + 3]):
         fields[_ZDA_DATE : _ZDA_DATE + 3] = to.strftime("%d,%m,%Y").encode().split(b",")
     new = b",".join(fields)
-    return b"$%b%b%b" % (new, b"*" + checksum(new) if given is not None else b"", found["end"])
+    return b"$%b%b%b" % (new, b"*%02X" % checksum(new) if given is not None else b"", found["end"])
 
 
 def rounds(log: bytes) -> tuple[Round, ...]:

@@ -17,7 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pibramble.gps.replay_time import Round, replayed, rounds, sentence
+from pibramble.gps.framing import sentence
+from pibramble.gps.replay_time import Round, replayed, rounds
 
 
 def main() -> None:
