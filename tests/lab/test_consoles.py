@@ -27,8 +27,9 @@ def small(tmp_path: Path) -> Iterator[LabCluster]:
 
 
 @pytest.fixture
-def serve(small: LabCluster) -> Iterator[Serve]:
-    """A broker that serves its consoles; the lab is not up yet."""
+def serve(small: LabCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """A broker that serves its consoles, started as a service is: nobody's shell. The lab is not up yet."""
+    monkeypatch.delenv("SHELL", raising=False)
     serve = Serve(small.file.parent)
     serve.folder = small.folder / "console"
     yield serve
