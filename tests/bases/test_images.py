@@ -1,7 +1,8 @@
 """Cards from an image that lacks packages: the image's own apt adds them, under emulation, as an ordinary user.
 
-The image is Debian's base for a Zero in the clothes of Raspberry Pi OS trixie (partitions, marks, first user): none of
-the real ones can be fetched where this is built. It lacks what that base lacks: a compiler, and what a head needs.
+The image is Debian's base for a Zero or a Zero 2 W in the clothes of Raspberry Pi OS trixie (partitions, marks, first
+user): none of the real ones can be fetched where this is built. It lacks what that base lacks: a compiler, and what a
+head needs.
 """
 
 from __future__ import annotations
@@ -16,29 +17,37 @@ from pathlib import Path
 import pytest
 
 from pibramble.cards import mirror, recipe
-from tests.bases.builder import Builder, build, make_builder, on_root, partitions
+from tests.bases.builder import Builder, build, check_file_systems, make_builder, on_root
 from tests.unit.cards import images
 from tests.unit.cards.disks import run
 
 pytestmark = [pytest.mark.bases, pytest.mark.timeout(3600)]
 
 PLAIN = '[cluster]\nname = "images"\nuser = "anna"\n\n[[workers]]\nname = "zero1"\n'
-WITH_IMAGE = f'{PLAIN}\n[cards]\nimage = "raspios.img.xz"\n'
+ARM64 = PLAIN.replace("[[workers]]", '[head]\nboard = "pi-3b"\n\n[[workers]]\nboard = "pi-zero-2w"')
+WITH_IMAGE = '\n[cards]\nimage = "raspios.img.xz"\n'
 _ACCOUNTS = {"passwd": "pi:x:1000:1000:,,,:/home/pi:/usr/sbin/nologin\n", "group": "pi:x:1000:\n"}
 _ACCOUNTS |= {"shadow": "pi:!:20000:0:99999:7:::\n", "gshadow": "pi:!::\n"}
 
 
+@pytest.fixture(scope="session", params=["armel", "arm64"])
+def architecture(request: pytest.FixtureRequest) -> str:
+    """The image's architecture, by its name in Debian."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def built(stranger: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Builder:
+def built(architecture: str, stranger: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """The cards of head and worker, made from such an image."""
-    builder = make_builder("images", PLAIN, stranger)
+    name, plain = {"armel": ("images", PLAIN), "arm64": ("images-arm64", ARM64)}[architecture]
+    builder = make_builder(name, plain, stranger)
     build(builder, "zero1")
-    [base] = (builder.folder / "cache/bases").glob("trixie-armel-worker-*")
+    [base] = (builder.folder / "cache/bases").glob(f"trixie-{architecture}-worker-*")
     image = builder.folder / "raspios.img.xz"
     if not image.exists():  # the same one as last time has its base already
         dressed(base, tmp_path_factory.mktemp("image")).replace(image)
         image.chmod(0o644)
-    (builder.folder / "cluster.toml").write_text(WITH_IMAGE)
+    (builder.folder / "cluster.toml").write_text(plain + WITH_IMAGE)
     build(builder)
     return builder
 
@@ -94,8 +103,8 @@ def test_packages_are_added_to_a_system_of_this_machines_own_kind(stranger: tupl
 
 
 @pytest.mark.long
-def test_what_the_image_lacked_is_there_and_counted(built: Builder) -> None:
-    [manifest] = (built.folder / "cache/bases").glob("raspios-trixie-armel-*/base.json")
+def test_what_the_image_lacked_is_there_and_counted(built: Builder, architecture: str) -> None:
+    [manifest] = (built.folder / "cache/bases").glob(f"raspios-trixie-{architecture}-*/base.json")
     packages = json.loads(manifest.read_text())["packages"]
     assert {"gcc", "libmpich-dev", "mpich", "python3-click", "chrony"} <= set(packages)
     assert set(recipe.packages(["everywhere", "compiler", "head"])) - set(packages) == set()
@@ -111,21 +120,7 @@ def test_cards_are_sound_and_as_planned(built: Builder, node: str, tmp_path: Pat
     done = built.pibramble("card", "inspect", str(image))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "as planned" in done.stdout
-    boot, root = partitions(image)
-    for argv, start, count in ((("e2fsck", "-fn"), root, None), (("fsck.fat", "-n"), boot, root - boot)):
-        part = tmp_path / "part"
-        size = [f"count={count}"] if count else []
-        run(
-            "dd",
-            f"if={image}",
-            f"of={part}",
-            "bs=1M",
-            "conv=sparse",
-            "iflag=skip_bytes,count_bytes",
-            f"skip={start}",
-            *size,
-        )
-        run(*argv, part)
+    check_file_systems(image, tmp_path)
 
 
 @pytest.mark.long
