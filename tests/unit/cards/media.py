@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -97,3 +100,40 @@ class FaultyCard:
 
     def flush(self) -> None:
         self.flushes.append(len(self.writes))
+
+
+@attrs.frozen
+class DyingDisk:
+    """A disk of the kernel's, over memory that stops to take, or to give, what is asked of it: the errors are real."""
+
+    path: Path
+    memory: int  # a file descriptor
+
+    def take_nothing_more(self) -> None:
+        """Let every write from now on fail."""
+        fcntl.fcntl(self.memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+
+    def lose(self, offset: int) -> None:
+        """Let every read behind the offset fail."""
+        os.truncate(self.memory, offset)
+
+
+@contextmanager
+def dying_disk(size: int) -> Iterator[DyingDisk | None]:
+    """Make a loop device; None where there are none to be had."""
+    memory = os.memfd_create("card", os.MFD_ALLOW_SEALING)
+    try:
+        os.truncate(memory, size)
+        # The loop device outlives losetup, which opens the memory by our own handle of it.
+        argv = ["losetup", "--find", "--show", f"/proc/{os.getpid()}/fd/{memory}"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=SYSTEM)
+        if done.returncode != 0:
+            yield None
+            return
+        disk = Path(done.stdout.strip())
+        try:
+            yield DyingDisk(disk, memory)
+        finally:
+            subprocess.run(["losetup", "--detach", disk], check=True, env=SYSTEM)
+    finally:
+        os.close(memory)

@@ -18,7 +18,7 @@ from pibramble.cards.verify import VerifyError, verify
 from pibramble.cards.write import WriteError, schedule, write
 from pibramble.errors import PibrambleError
 from pibramble.progress import SilentProgress
-from tests.unit.cards.media import MIB, SYSTEM, FaultyCard, card_image, sparse, used_card
+from tests.unit.cards.media import MIB, SYSTEM, DyingDisk, FaultyCard, card_image, dying_disk, sparse, used_card
 
 QUIET = SilentProgress()
 DATA = os.urandom(5 * MIB)
@@ -165,6 +165,40 @@ def test_a_card_that_cannot_be_read_back_is_said(image: RawImage) -> None:
     written = write(image, card, QUIET)
     with pytest.raises(WriteError, match=r"reading /dev/faulty failed at 8.39 MB: Input/output error"):
         verify(card, written, QUIET)
+
+
+@pytest.fixture
+def dying() -> Iterator[DyingDisk]:
+    """16 MiB, a block device."""
+    with dying_disk(16 * MIB) as disk:
+        if disk is None:
+            pytest.skip("no loop device is to be had")
+        yield disk
+
+
+def test_an_error_of_the_kernels_while_writing_is_said_and_the_card_does_not_boot(
+    image: RawImage, dying: DyingDisk
+) -> None:
+    class WearsOut(OpenDisk):
+        def write(self, offset: int, data: memoryview) -> int:
+            if offset >= 8 * MIB:
+                dying.take_nothing_more()
+            return super().write(offset, data)
+
+    failed = f"writing {dying.path} failed at 8.39 MB: Input/output error"
+    with WearsOut(dying.path) as disk, pytest.raises(WriteError, match=failed) as caught:
+        write(image, disk, QUIET)
+    assert "not usable" in caught.value.hint
+    assert os.pread(dying.memory, MIB, 0) == bytes(MIB)
+
+
+def test_an_error_of_the_kernels_while_reading_back_is_said(image: RawImage, dying: DyingDisk) -> None:
+    with OpenDisk(dying.path) as disk:
+        written = write(image, disk, QUIET)
+        assert os.pread(dying.memory, 12 * MIB, 0) == image.path.read_bytes()
+        dying.lose(8 * MIB)
+        with pytest.raises(WriteError, match=f"reading {dying.path} failed at 8.39 MB: Input/output error"):
+            verify(disk, written, QUIET)
 
 
 def test_a_card_too_small_is_not_touched(image: RawImage) -> None:
