@@ -29,12 +29,12 @@ def verify(medium: Medium, written: Written, progress: Progress) -> None:
 
     Raises VerifyError that says where, WriteError when the card fails or is pulled out.
     """
-    expected: list[tuple[Extent, bytes | None]] = [(piece.run, piece.digest) for piece in written.pieces]
+    expected: list[tuple[Extent, int | None]] = [(piece.run, piece.checksum) for piece in written.pieces]
     expected += [(run, None) for run in pieces(written.zeros, PIECE_BYTES)]
     expected.sort(key=lambda item: item[0])  # the order in which a card reads quickest
     with progress.step(f"Verifying {medium.name}", written.total_bytes, "B") as step:
-        for (run, digest), content in zip(expected, _read_ahead(medium, [run for run, _ in expected]), strict=True):
-            same = bytes(content) == _ZEROS[: run.length] if digest is None else checksum(content) == digest
+        for (run, summed), content in zip(expected, _read_ahead(medium, [run for run, _ in expected]), strict=True):
+            same = bytes(content) == _ZEROS[: run.length] if summed is None else checksum(content) == summed
             if not same:
                 wipe(medium)
                 where = f"between {size_text(run.offset)} and {size_text(run.end)}"

@@ -185,7 +185,7 @@ def login(inside: Sequence[str], user: str) -> list[str]:
 
     The user has no password (the cluster's nodes know keys only), and whoever can enter the node needs none.
     """
-    # exec: script asks a shell, and one that stays (dash does, where SHELL is not set) would lead the session in agetty's place.
+    # exec: script asks a shell (dash, where SHELL is not set), and one that stayed would lead agetty's session.
     getty = f"exec agetty --noclear --8bits --autologin {user} - 115200 vt220"
     return [*inside, "env", "--chdir=/", "script", "--quiet", "--flush", "--return", "--command", getty, "/dev/null"]
 
