@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import Any
 
 import pyte
+from pyte import charsets
 
 from pibramble.console.history import COLUMNS, ROWS
 from pibramble.console.sequences import INCOMPLETE, TOKEN, tokens
@@ -19,11 +20,15 @@ from pibramble.console.sticky import Sticky, saving, stops
 
 _MOST_PARAMETERS = {b"m": 100, b"h": 100, b"l": 100, b"H": 2, b"f": 2, b"r": 2}
 
+# pyte has two of the four slots for character sets, and takes the second byte of a set's name for text.
+_CHARSET = re.compile(rb"(?:(?P<slot>\x1b[()])(?:(?P<plain>[\x30-\x7e])|.+)|\x1b[*+\-./].*)")
+
 _CANCELLED = re.compile(rb"(?:\x1b\[?[\x20-\x3f]*)?[\x18\x1a]")  # CAN and SUB end a sequence
 
 _IGNORED = bytes(set(range(32)) - set(b"\a\b\t\n\v\f\r\x0e\x0f\x1b"))  # pyte would draw them
 
 _NORMAL_FIRST = (47, 1047, 1049)  # modes that bring up the alternate screen
+_WIDE, _WIDE_COLUMNS = 3, 132  # DECCOLM; pyte forgets the width before when it is set twice
 _SCREEN_REVERSED = 5  # pyte turns each character over; here it is the terminal's business, as in a real one
 
 _NAMES = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
@@ -77,6 +82,7 @@ class Terminal(pyte.Screen):
         self._points: dict[bool, Any] = {}  # what pyte has saved, likewise
         self._normal: Any = None  # the normal screen's buffer, while the alternate one is shown
         self._last_drawn = ""
+        self._usual_columns = columns
         super().__init__(columns, rows)
         self._stream = _Stream(self)
         self._stream.use_utf8 = False  # pyte knows no line-drawing characters in UTF-8; serial lines do
@@ -105,11 +111,17 @@ class Terminal(pyte.Screen):
     delete_lines = _unwrapped("delete_lines")
     tab = _unwrapped("tab")
 
+    def set_tab_stop(self) -> None:
+        """Set a tab stop where the cursor is seen, also when it waits to wrap."""
+        self.tabstops.add(min(self.cursor.x, self.columns - 1))
+
     def erase_in_display(self, how: int = 0, *_: Any, **options: Any) -> None:  # noqa: ANN401
         """Erase (ED); 3 is about what has scrolled off, which is not here."""
         if how != 3:  # noqa: PLR2004
             self.cursor.x = min(self.cursor.x, self.columns - 1)
             super().erase_in_display(how, **options)
+            for row in _erased_rows(how, self.cursor.y, self.lines):  # pyte colours only where there was something
+                self.buffer[row].update((column, self.cursor.attrs) for column in range(self.columns))
 
     def index(self) -> None:
         """Go down a line (IND): below the scrolling region without scrolling it."""
@@ -124,11 +136,16 @@ class Terminal(pyte.Screen):
         for _number in range(min(count or 1, self.columns)):
             self.tab()
 
+    def define_charset(self, code: str, mode: str) -> None:
+        """Choose a character set; those that pyte does not have are ASCII with a few letters of a country."""
+        super().define_charset(code if code in charsets.MAPS else "B", mode)
+
     def reset(self) -> None:
         """Become as new."""
         self.alternate, self._normal = None, None
         self.saved.clear()
         self._points.clear()
+        self.columns = self._usual_columns
         super().reset()
         self.savepoints.clear()
 
@@ -202,9 +219,19 @@ class Terminal(pyte.Screen):
                 self.save_cursor()
             if mode in _NORMAL_FIRST:
                 self._show_alternate(mode if on else None)
+            if mode == _WIDE:
+                self._widen(_WIDE_COLUMNS if on else self._usual_columns)
             if mode in {1048, 1049} and not on:
                 self.restore_cursor()
-        return [mode for mode in modes if mode not in {*_NORMAL_FIRST, 1048, _SCREEN_REVERSED}]
+        return [mode for mode in modes if mode not in {*_NORMAL_FIRST, 1048, _SCREEN_REVERSED, _WIDE}]
+
+    def _widen(self, columns: int) -> None:
+        """Change the width: the screen is cleared whether or not it was another (DECCOLM, VT510 manual)."""
+        self.resize(columns=columns)
+        self.tabstops = {stop for stop in self.tabstops if stop < columns}
+        self.set_margins()
+        self.erase_in_display(2)
+        self.cursor_position()
 
     def _show_alternate(self, mode: int | None) -> None:
         if mode is not None and self._normal is None:
@@ -216,6 +243,11 @@ class Terminal(pyte.Screen):
         self.dirty.update(range(self.lines))
 
 
+def _erased_rows(how: int, row: int, rows: int) -> range:
+    """Return the whole rows that ED erases with the cursor in `row`."""
+    return {0: range(row + 1, rows), 1: range(row)}.get(how, range(rows))
+
+
 def redraw(stream: bytes, rows: int = ROWS, columns: int = COLUMNS) -> bytes:
     """Return a short stream that leaves a terminal in the state in which `stream` leaves it.
 
@@ -225,7 +257,7 @@ def redraw(stream: bytes, rows: int = ROWS, columns: int = COLUMNS) -> bytes:
     terminal.feed(stream)
     for token in tokens(stream):
         sticky.take(token)
-    parts = [_cells(terminal.normal_buffer, terminal)]
+    parts = [sticky.width(), _cells(terminal.normal_buffer, terminal)]
     bring_up = b"" if terminal.alternate is None else b"\x1b[?%dh" % terminal.alternate
     if False in terminal.saved:  # the mode 1049 saves the cursor, too
         save = bring_up if terminal.alternate == 1049 else b"\x1b7" + bring_up  # noqa: PLR2004
@@ -257,6 +289,8 @@ def _digestible(token: re.Match[bytes]) -> bytes:
             return b""
         most = _MOST_PARAMETERS.get(token["final"], 1)  # pyte falls over what a sequence has no use for
         return b"\x1b[" + b";".join(token["parameters"].replace(b":", b";").split(b";")[:most]) + token["final"]
+    if token["escape"] and (chosen := _CHARSET.fullmatch(token[0])):
+        return token[0] if chosen["plain"] else chosen["slot"] + b"B" if chosen["slot"] else b""
     return token[0]
 
 

@@ -100,6 +100,7 @@ class Sticky:
     def _reset(self) -> None:
         self._look = Look()
         self._modes: dict[bytes, bool] = {}
+        self._wide: dict[bytes, bool] = {}  # of _RESETTING, what is on
         self._margins = False
         self._keypad = b""
         self._shape = b""  # of the cursor, DECSCUSR
@@ -137,6 +138,10 @@ class Sticky:
         if parts:
             parts.append(b"\x1b[H")
         return b"".join((*parts, self.lasting()))
+
+    def width(self) -> bytes:
+        """Return what sets the screen's width, where it is not 80 columns; it clears the screen."""
+        return b"".join(b"\x1b[" + mode + b"h" for mode in reversed(_RESETTING) if self._wide.get(mode))
 
     def lasting(self) -> bytes:
         """Return what sets the modes and the look; they are as after a reset before it."""
@@ -211,6 +216,7 @@ class Sticky:
             return False
         if mode in _RESETTING:
             self._unsure = True
+            self._wide[mode] = on
             return False
         if mode == _ORIGIN:
             self._look = attrs.evolve(self._look, origin=on)
@@ -230,7 +236,7 @@ class Sticky:
         if sequence[1:2] in {b"(", b")", b"*", b"+"}:
             slots = dict(self._look.charsets)
             slots.pop(sequence[1:2], None)
-            if last != b"B" or len(sequence) > 3:  # noqa: PLR2004 (ESC, slot, set)
+            if sequence != b"\x1b(B":  # terminals begin with ASCII in G0; in G1 some have the line-drawing characters
                 slots[sequence[1:2]] = sequence
             self._look = attrs.evolve(self._look, charsets=tuple(slots.items()))
             return True
