@@ -11,6 +11,7 @@ import click
 
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, wanted_option
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -141,22 +142,21 @@ def _predicted(context: Context, run: Benchmark) -> Benchmark:
 
 def _list(runs: Sequence[Benchmark], *, as_json: bool) -> None:
     from pibramble.operate import bench_runs
-    from pibramble.plan.describe import Table
 
     if as_json:
         print_json([bench_runs.as_plain(run) for run in runs])
     elif not runs:
         click.echo("this cluster has not been measured yet", err=True)
     else:
-        rows = tuple(
+        rows = [
             (run.id, run.target, ", ".join(run.speeds), ", ".join("-".join(ping.links) for ping in run.pings))
             for run in runs
-        )
-        click.echo("\n".join(Table(("RUN", "TARGET", "BOARDS", "WIRES"), rows).lines()))
+        ]
+        show_table(("RUN", "TARGET", "BOARDS", "WIRES"), rows)
 
 
 def _show(run: Benchmark, compared: Sequence[Compared], other: Benchmark | None) -> None:
-    from pibramble.plan.describe import NO_VALUE, Table
+    from pibramble.plan.describe import NO_VALUE
 
     def row(line: Compared) -> tuple[str, ...]:
         figure = line.figure
@@ -168,13 +168,7 @@ def _show(run: Benchmark, compared: Sequence[Compared], other: Benchmark | None)
         return (*cells, beside, NO_VALUE if line.ratio is None else f"{line.ratio:.2f}")
 
     headings = ("WHAT", "BYTES", "MEASURED", "MB/s", *((other.id.upper(), "RATIO") if other else ()))
-    table = Table(headings, tuple(map(row, compared)))
-    widths = table.widths()
-    for number, cells in enumerate((table.headings, *table.rows)):
-        first, *rest = (
-            f"{c:<{w}}" if at == 0 else f"{c:>{w}}" for at, (c, w) in enumerate(zip(cells, widths, strict=True))
-        )
-        click.secho("  ".join((first, *rest)).rstrip(), bold=number == 0)
+    show_table(headings, [*map(row, compared)], right=range(1, len(headings)))
     for remark in (*run.remarks, *(other.remarks if other and other.id == _PREDICTION else ())):
         click.echo(remark)
     click.echo(f"\nrun {run.id} on the {run.target}; ping-pong: one way; times are medians")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit
 from pibramble.spec.findings import ClusterFileError, Placed, count, report
 from pibramble.spec.load import ClusterFile
@@ -58,7 +59,7 @@ def verdict(file: ClusterFile, findings: Sequence[Placed]) -> str:
 
 
 def _show(feeding: Feeding) -> None:
-    from pibramble.plan.describe import NO_VALUE, Table
+    from pibramble.plan.describe import NO_VALUE
 
     def row(point: Point) -> tuple[str, ...]:
         load, limit = point.load, point.limit_ma
@@ -69,9 +70,8 @@ def _show(feeding: Feeding) -> None:
         return point.name, takers, str(load.idle_ma), str(load.stress_ma), str(load.worst_ma), shown, over
 
     headings = ("PLACE", "FEEDS", "IDLE mA", "STRESS mA", "WORST mA", "LIMIT mA", "")
-    first, *lines = Table(headings, tuple(map(row, feeding.points()))).lines()
-    click.secho(first, bold=True)
-    click.echo("\n".join(lines) + "\n")
+    show_table(headings, [*map(row, feeding.points())])
+    click.echo()
 
 
 def _plain_point(point: Point) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, PibrambleError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pibramble.advise.cost import Way
     from pibramble.advise.power import Feeding
     from pibramble.catalog.sections import Catalogue
-    from pibramble.plan.describe import Table
 
 _GOALS = ("cores", "gflops", "nodes")
 _LINKS = ("usb", "serial", "ethernet")
@@ -187,7 +187,7 @@ def _words(found: Found) -> str:
 
 def _show_bill(bill: Bill, shop: Shop, feeding: Feeding | None) -> None:
     from pibramble.advise.bill import Share, money
-    from pibramble.plan.describe import NO_VALUE, Table
+    from pibramble.plan.describe import NO_VALUE
 
     rows = []
     for line in bill.lines:
@@ -199,8 +199,7 @@ def _show_bill(bill: Bill, shop: Shop, feeding: Feeding | None) -> None:
         rows.append(
             (str(line.count), line.part, shop.catalogue.title(line.part), each, f"{line.cents / 100:,.2f}", when)
         )
-    table = Table(("COUNT", "PART", "WHAT", "EACH", shop.currency, "PRICE OF"), tuple(rows))
-    _echo_table(table, right=(0, 3, 4))
+    show_table(("COUNT", "PART", "WHAT", "EACH", shop.currency, "PRICE OF"), rows, right=(0, 3, 4))
     shares = ", ".join(f"{share} {bill.of(share) / 100:,.2f}" for share in Share if bill.of(share))
     click.secho(f"\n{money(bill.cents, shop.currency)} in all: {shares}", bold=True)
     if bill.unpriced:
@@ -210,7 +209,7 @@ def _show_bill(bill: Bill, shop: Shop, feeding: Feeding | None) -> None:
 
 
 def _show_ways(ways: tuple[Way, ...], shop: Shop) -> None:
-    from pibramble.plan.describe import NO_VALUE, Table
+    from pibramble.plan.describe import NO_VALUE
 
     def row(way: Way) -> tuple[str, ...]:
         speed = NO_VALUE if way.gflops is None else f"{way.gflops:.3g}{'~' if way.estimated else ''}"
@@ -219,7 +218,7 @@ def _show_ways(ways: tuple[Way, ...], shop: Shop) -> None:
         return way.name, str(way.nodes), *(f"{cents / 100:,.2f}" for cents in cells), speed, per
 
     headings = ("WAY", "NODES", shop.currency, "A NODE", "TO JOIN IT", "GFLOPS", "A GFLOPS")
-    _echo_table(Table(headings, tuple(map(row, ways))), right=(1, 2, 3, 4, 5, 6))
+    show_table(headings, [*map(row, ways)], right=range(1, len(headings)))
     click.echo("A node: a worker with card, wire and its share of hubs, switches and supplies; the head left out.")
     for way in ways:
         if way.note:
@@ -230,14 +229,6 @@ def _show_ways(ways: tuple[Way, ...], shop: Shop) -> None:
         click.echo(
             "GFLOPS: what High Performance Linpack gives on each board alone, added up; no wire gives all of it."
         )
-
-
-def _echo_table(table: Table, right: tuple[int, ...]) -> None:
-    """Print a table; the columns that hold numbers stand on the right."""
-    widths = table.widths()
-    for number, row in enumerate((table.headings, *table.rows)):
-        cells = (f"{c:>{w}}" if at in right else f"{c:{w}}" for at, (c, w) in enumerate(zip(row, widths, strict=True)))
-        click.secho("  ".join(cells).rstrip(), bold=number == 0)
 
 
 def _footnotes(bills: list[Bill]) -> None:

@@ -10,11 +10,11 @@ import click
 
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.options import complete_node
+from pibramble.cli.tables import show_table
 from pibramble.errors import UsageError
 
 if TYPE_CHECKING:
     from pibramble.files.model import Entry, NodeFiles
-    from pibramble.plan.describe import Table
 
 
 @click.command()
@@ -60,7 +60,6 @@ def _files_of(context: Context, node: str) -> NodeFiles:
 
 def _count(context: Context, *, as_json: bool) -> None:
     from pibramble.files.render import render_all
-    from pibramble.plan.describe import Table
 
     rendered = render_all(context.plan, context.keyring)
     counts = [
@@ -76,12 +75,11 @@ def _count(context: Context, *, as_json: bool) -> None:
     if as_json:
         print_json(counts)
         return
-    rows = tuple(tuple(str(value) for value in count.values()) for count in counts)
-    _show(Table(("NODE", "FILES", "LINKS", "EDITS", "BYTES"), rows))
+    rows = [[str(value) for value in count.values()] for count in counts]
+    show_table(("NODE", "FILES", "LINKS", "EDITS", "BYTES"), rows)
 
 
 def _list(files: NodeFiles, *, as_json: bool) -> None:
-    from pibramble.plan.describe import Table
 
     entries = [_facts(entry) for entry in files.entries]
     if as_json:
@@ -93,7 +91,7 @@ def _list(files: NodeFiles, *, as_json: bool) -> None:
         else (str(entry["path"]), str(entry["kind"]), "", "", str(entry["why"]))
         for entry in entries
     )
-    _show(Table(("PATH", "MODE", "OWNER", "BYTES", "WHY"), rows))
+    show_table(("PATH", "MODE", "OWNER", "BYTES", "WHY"), rows)
 
 
 def _print(files: NodeFiles, path: str, *, secrets: bool, as_json: bool) -> None:
@@ -152,12 +150,6 @@ def _content(entry: Entry) -> str:
     gone = [f"- {pattern}" for pattern in entry.remove]
     there = [f"+ {line}" for item in entry.add for line in item.splitlines()]
     return "\n".join(["# what matches - goes, then + is there", *gone, *there]) + "\n"
-
-
-def _show(table: Table) -> None:
-    headings, *lines = table.lines()
-    click.secho(headings, bold=True)
-    click.echo("\n".join(lines))
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

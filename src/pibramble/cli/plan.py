@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
     from pibramble.plan.describe import Description, Table
@@ -33,9 +34,7 @@ def command(context: Context, *, as_json: bool) -> None:
         click.echo(f"  {what:{width}}  {how}")
     for table in _tables(description):
         click.echo()
-        headings, *lines = table.lines()
-        click.secho(headings, bold=True)
-        click.echo("\n".join(lines))
+        show_table(table.headings, table.rows)
     if description.footnote:
         click.secho(f"\n{description.footnote}", dim=True)
 

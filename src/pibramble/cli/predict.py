@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ def _calibration(context: Context, target: str, run_id: str | None) -> Calibrati
 
 
 def _show(scaling: Scaling, prepared: Forecast, target: str) -> None:
-    from pibramble.plan.describe import Table
-
-    rows = tuple(
+    rows = [
         (
             str(point.ranks),
             _seconds(point.seconds),
@@ -141,11 +140,9 @@ def _show(scaling: Scaling, prepared: Forecast, target: str) -> None:
             *(f"{100 * share:.0f} %" for share in (point.compute, point.wire, point.waiting)),
         )
         for point in scaling.points
-    )
-    table = Table(("RANKS", "SECONDS", "SPEED-UP", "EFFICIENCY", "COMPUTE", "WIRE", "WAITING"), rows)
-    widths = table.widths()
-    for number, row in enumerate((table.headings, *table.rows)):
-        click.secho("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)), bold=number == 0)
+    ]
+    headings = ("RANKS", "SECONDS", "SPEED-UP", "EFFICIENCY", "COMPUTE", "WIRE", "WAITING")
+    show_table(headings, rows, right=range(len(headings)))
     click.echo()
     click.secho(verdict(scaling), bold=True)
     for line in basis(prepared, target):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -171,8 +172,6 @@ def _draw(context: Context, harness: Harness, folder: Path) -> int:
 
 
 def _table(harness: Harness) -> None:
-    from pibramble.plan.describe import Table
-
     click.secho(harness.title, bold=True)
     if harness.source:
         click.echo(f"Pinout: {harness.source}")
@@ -188,9 +187,7 @@ def _table(harness: Harness) -> None:
                 (cable.name if number == 0 else "", _pin(harness, wire.left), _pin(harness, wire.right), wire.color)
             )
     click.echo()
-    headings, *lines = Table(("CABLE", "FROM", "TO", "WIRE"), tuple(rows)).lines()
-    click.secho(headings, bold=True)
-    click.echo("\n".join(lines))
+    show_table(("CABLE", "FROM", "TO", "WIRE"), rows)
     for note in harness.notes:
         click.echo(f"Note: {note}")
 

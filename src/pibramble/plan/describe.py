@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import attrs
 
@@ -21,15 +21,12 @@ class Table:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def widths(self) -> list[int]:
-        """Return what each column needs, in characters."""
-        return [max(map(len, column)) for column in zip(self.headings, *self.rows, strict=True)]
-
-    def lines(self) -> list[str]:
-        """Return the table as aligned text."""
-        widths = self.widths()
+    def lines(self, right: Container[int] = ()) -> list[str]:
+        """Return the table as aligned text; the columns of these numbers stand on the right."""
+        widths = [max(map(len, column)) for column in zip(self.headings, *self.rows, strict=True)]
+        sides = [">" if at in right else "<" for at in range(len(widths))]
         return [
-            "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
             for row in (self.headings, *self.rows)
         ]
 
