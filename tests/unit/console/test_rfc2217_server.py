@@ -270,7 +270,7 @@ def test_a_program_is_hung_up_on_when_its_device_is_gone(stage: Stage) -> None:
     wait_until(lambda: len(stage.line.viewers) == 1)
     assert b"[pibramble: sw1 is absent" in until(person, b"sw1 is absent")
     with pytest.raises(serial.SerialException):
-        client.read(1)
+        wait_until(lambda: client.read(1) == b"never")  # until its own thread has seen that the line is closed
 
 
 def test_a_client_that_reads_nothing_is_hung_up_on_and_harms_nobody(
