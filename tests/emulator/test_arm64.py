@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from tests.emulator.bench import Bench
+from tests.emulator.bench import EXAMPLES, Bench
 
 pytestmark = [pytest.mark.emulator, pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -29,9 +30,9 @@ def test_every_node_is_well(cluster64: Bench) -> None:
     assert len({node["mpich"] for node in statuses.values()}) == 1
 
 
-def test_it_is_a_64_bit_system_with_the_boards_four_cores(cluster64: Bench) -> None:
+def test_it_is_a_64_bit_system_with_the_one_core_that_differences_promise(cluster64: Bench) -> None:
     assert {cluster64.on(node, "uname -m; nproc; cut -c1-2 /etc/debian_version") for node in NODES} == {
-        "aarch64\n4\n13"
+        "aarch64\n1\n13"
     }
 
 
@@ -56,6 +57,26 @@ def test_every_node_resolves_and_reaches_every_other(cluster64: Bench) -> None:
     for node in NODES:
         for other in NODES:
             assert "1 received" in cluster64.on(node, f"sudo ping -c 1 -W 20 {other}"), (node, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        # One over USB, one over PPP; the head with both; as many as the boards have cores, which share the guest's one.
+        (("-n", "2", "--ppn", "1"), ["line", "two"]),
+        (("-n", "3", "--ppn", "1", "--with-head"), ["head", "line", "two"]),
+        ((), ["line"] * 4 + ["two"] * 4),
+    ],
+)
+def test_pi_is_computed_over_usb_and_ppp_and_no_link_is_lost(
+    cluster64: Bench, words: tuple[str, ...], places: list[str]
+) -> None:
+    """Ranks wait by polling: what the kernel, pppd and sshd need must get its turn all the same."""
+    said = cluster64.ok("run", *words, str(EXAMPLES / "cpi.c"), "1000000", timeout_s=600)
+    assert sorted(re.findall(r"runs on (\w+)", said)) == places
+    assert "pi is about 3.14159265358" in said
+    assert "No response" not in cluster64.on("head", "sudo journalctl --boot -u pibramble-ppp@line --no-pager")
+    assert all(node["reachable"] for node in cluster64.statuses().values())
 
 
 def test_what_boots_and_for_how_long(cluster64: Bench) -> None:

@@ -80,8 +80,8 @@ DIFFERENCES = (
         "64-bit boards",
         "BCM2710 to BCM2712 with their own UARTs, SD host and USB",
         "QEMU's generic `virt` machine with virtio devices: the card's kernel, programs and files are tried, "
-        "the board's drivers are not. It has the board's number of cores, which take turns on one core here, "
-        "and a clock that goes on without power, which the boards lack",
+        "the board's drivers are not. It has one core, on which a node's ranks take turns, and a clock that goes on "
+        "without power, which the boards lack",
     ),
     Difference(
         "speed",

@@ -61,7 +61,7 @@ def test_a_board_of_64_bits_is_the_virtual_machine_with_its_card_on_virtio(plan:
     argv = qemu(plan, "two")
     assert argv[0] == "qemu-system-aarch64"
     assert (values(argv, "-machine"), values(argv, "-cpu")) == (["virt"], ["cortex-a53"])
-    assert values(argv, "-smp") == ["4"]
+    assert values(argv, "-smp") == ["1"]  # several would starve each other while one polls
     assert "-dtb" not in argv
     devices = values(argv, "-device")
     assert "virtio-blk-pci,drive=card" in devices
