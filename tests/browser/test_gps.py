@@ -142,6 +142,16 @@ def test_the_page_says_what_chrony_makes_of_its_sources(receiver: str, tmp_path:
         source = page.locator("#sources tr")
         expect(source).to_have_text(re.compile("GPS.*reference clock.*unusable.*000--$"))
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        # Nothing of it is cut, or must be pushed aside to be read.
+        for cell in page.locator("#sources td").all():
+            assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+            box = cell.bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= PHONE["width"]
+        assert (
+            page.locator("#sources").evaluate("(rows) => getComputedStyle(rows.rows[0].cells[5], '::before').content")
+            == '"offset"'
+        )
 
 
 def test_where_no_gpsd_runs_the_page_says_so_in_words(tmp_path: Path, open_page: Open) -> None:

@@ -33,7 +33,18 @@ function show({ problem, mode, facts, satellites, headings, sources }) {
   say(at("unheard"), rest ? `${rest} more in view, not heard` : heard.length ? "" : "No satellites yet");
   at("chrony").hidden = sources.length === 0;
   at("headings").replaceChildren(...headings.map((text) => made("th", text)));
-  at("sources").replaceChildren(...sources.map((cells) => made("tr", ...cells.map((text) => made("td", text)))));
+  at("sources").replaceChildren(...sources.map((cells) => timeSource(cells, headings)));
+}
+
+// On a phone a source is a list, not a row: each cell brings its heading. (Laid out so, only roles make it a table.)
+function timeSource(cells, headings) {
+  const row = made("tr", ...cells.map((text) => made("td", text)));
+  row.setAttribute("role", "row");
+  [...row.children].forEach((cell, number) => {
+    cell.setAttribute("role", "cell");
+    cell.dataset.name = headings[number];
+  });
+  return row;
 }
 
 function showFacts(facts, mode) {
