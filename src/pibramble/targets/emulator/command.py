@@ -113,7 +113,7 @@ def command(  # noqa: PLR0913, PLR0917 (what a machine is made of)
         *(["-cpu", machine.processor] if machine.processor else []),
         # One core, however many the board has: see `differences`. Of several that take turns on one thread, QEMU before
         # 8.1 lets one that polls use up all the time to the next timer (fixed by its commit 83ecdb18eb65): the others,
-        # and with them interrupts' threads, sshd and pppd, then stand still while an MPI program waits for a message.
+        # and with them sshd and pppd, then stood still (so it seems; decisions.md) while an MPI program polled.
         *([] if machine.is_board else ["-smp", "1"]),
         *("-m", str(machine.memory_mb), "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"),
         *("-kernel", str(places.kernel), "-initrd", str(places.initramfs), "-append", words),
