@@ -116,14 +116,10 @@ def test_a_reload_restores_the_scrollback(page: Page) -> None:
     shows(page, "row 200")
     page.reload()
     shows(page, "row 200")
+    page.wait_for_timeout(1000)  # nothing is left to be drawn when the line for Find takes room, and the font shrinks
     page.get_by_role("button", name="Find", exact=True).click()
     page.get_by_label("Find in the scrollback").fill("row 42")
-    found = page.locator(".xterm-rows").filter(has_text="row 42")
-    for _ in range(5):  # what still arrives after the reload takes the view along
-        page.keyboard.press("Enter")
-        page.wait_for_timeout(500)
-        if found.count():
-            break
+    page.keyboard.press("Enter")
     shows(page, "row 42")
     page.get_by_label("Find in the scrollback").fill("no such text")
     page.keyboard.press("Enter")

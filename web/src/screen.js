@@ -82,11 +82,12 @@ export class Screen {
     if (this.place.classList.contains("cut")) this.showCursor();
   }
 
-  // xterm.js 6.0 keeps its place in pixels of the old font until the next line comes; no public call makes it look again.
+  // xterm.js 6.0 keeps its place in pixels of the old font until the next line comes, and counts from there what is to be
+  // scrolled; no public call makes it look again. At once: a search may follow before the next frame.
   scrollAgain() {
     const viewport = this.terminal._core._viewport;
     viewport._latestYDisp = undefined;
-    viewport.queueSync();
+    viewport._sync();
   }
 
   overflows(width, height) {
