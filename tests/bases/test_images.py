@@ -63,8 +63,8 @@ def dressed(base: Path, folder: Path) -> Path:
     for name, line in _ACCOUNTS.items():
         (folder / name).write_text(run("debugfs", "-R", f"cat /etc/{name}", root) + line)
         orders += [f"rm /etc/{name}", "cd /etc", f"write {folder / name} {name}", "cd /"]
-    for name, mode in {"passwd": "644", "group": "644", "shadow": "640", "gshadow": "640"}.items():
-        orders += [f"sif /etc/{name} mode 0100{mode}", f"sif /etc/{name} gid {42 if 'shadow' in name else 0}"]
+        mode, group = ("0100640", 42) if "shadow" in name else ("0100644", 0)
+        orders += [f"sif /etc/{name} mode {mode}", f"sif /etc/{name} gid {group}"]
     orders = [re.sub(r"^(write \S+) /etc/(\S+)$", r"cd /etc\n\1 \2\ncd /", order) for order in orders]
     subprocess.run(["debugfs", "-w", "-f", "/dev/stdin", str(root)], input="\n".join(orders), text=True, check=True)
     return images.pack(images.make(folder / "image", root=root), "xz")

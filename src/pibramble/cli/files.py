@@ -80,7 +80,6 @@ def _count(context: Context, *, as_json: bool) -> None:
 
 
 def _list(files: NodeFiles, *, as_json: bool) -> None:
-
     entries = [_facts(entry) for entry in files.entries]
     if as_json:
         print_json(entries)
