@@ -16,6 +16,8 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.bases.builder import skip_if_mirror_is_half_way
+
 CLUSTER = """\
 [cluster]
 name = "emu"
@@ -152,7 +154,9 @@ def made(factory: pytest.TempPathFactory, name: str, cluster: str) -> Bench:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cluster.toml").write_text(cluster)
     bench = Bench(folder)
-    bench.ok("card", "build", timeout_s=3000)
+    done = bench.run("card", "build", timeout_s=3000)
+    skip_if_mirror_is_half_way(done)
+    assert done.returncode == 0, done.stderr
     return bench
 
 

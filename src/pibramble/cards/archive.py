@@ -22,6 +22,7 @@ from pibramble.errors import PibrambleError
 _UPDATE_TIMEOUT_S = 600
 _INSTALLED = re.compile(r"^Inst (?P<name>\S+) \((?P<version>\S+) ", re.MULTILINE)
 _SIZES = re.compile(r"(?P<number>[\d.,]+) (?P<unit>[kMG]?)B of additional disk space")
+_NAMED = 4  # so many packages are told by name
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -40,16 +41,22 @@ class Archive:
     remarks: tuple[str, ...] = ()  # what people should know, such as updates that are missing
 
 
-def ask(sources: Sequence[Source], architecture: str, wanted: Sequence[str], folder: Path) -> Archive:
+def ask(
+    sources: Sequence[Source], architecture: str, wanted: Sequence[str], folder: Path, *, lacking: Sequence[str] = ()
+) -> Archive:
     """Ask the mirror. `folder` is scratch of the caller's. Raises ArchiveError.
 
-    An optional source that cannot be read is left out, with a remark.
+    An optional source that cannot be read is left out, with a remark. `lacking` are packages that the release's own
+    index names and the mirror has not got: it is then read by its other name.
     """
-    usable, remarks = list(sources), []
+    usable = list(sources)
+    remarks: list[str] = []
     apt = _Apt(folder, architecture)
     apt.prepare()
+    if lacking:
+        usable, remarks = apt.by_other_names(sources, lacking)
     if apt.update(usable) is not None:  # find out which one it is
-        usable = []
+        sources, usable = usable, []
         for source in sources:
             problem = apt.update([*usable, source])
             if problem is None:
@@ -119,6 +126,21 @@ class _Apt:
             return None
         return twin
 
+    def by_other_names(self, sources: Sequence[Source], lacking: Sequence[str]) -> tuple[list[Source], list[str]]:
+        """Return the sources, a release that has another name by that one, with a remark. Raises ArchiveError."""
+        found, remarks = [], []
+        for source in sources:
+            twin = self.twin(source, [])
+            found.append(twin or source)
+            if twin:
+                remarks.append(
+                    f"made from the suite {twin.suite}: {source.suite} of this mirror names packages that it has not "
+                    f"got today, such as {lacking[0]}"
+                )
+        if not remarks:
+            raise _incomplete(sources[0], self.architecture, lacking)
+        return found, remarks
+
     def _codenames(self, suite: str) -> set[str]:
         """Return which releases the indices of a suite say they are."""
         texts = (path.read_text(encoding="utf-8", errors="replace") for path in self._indices(f"_dists_{suite}_"))
@@ -175,6 +197,16 @@ def complaint(stderr: str) -> str:
     if errors and "not signed" in errors[0] and reasons:
         return f"{errors[0].rstrip('.')}: {reasons[0]}"
     return errors[0] if errors else ""
+
+
+def _incomplete(source: Source, architecture: str, lacking: Sequence[str]) -> ArchiveError:
+    more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+    return ArchiveError(
+        f"{source.uri} has not got packages that its own index of {source.suite} {architecture} names: "
+        f"{', '.join(lacking[:_NAMED])}{more}",
+        hint="Mirrors take hours, at times days, over a new release of Debian, the rarer processors last.\n"
+        "Try again later, or give the address of another one: pibramble card build --mirror ADDRESS",
+    )
 
 
 def _unusable(source: Source, problem: str) -> ArchiveError:

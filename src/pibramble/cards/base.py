@@ -135,15 +135,12 @@ def _build(
 ) -> None:
     """Make a base of Debian in `scratch`, with an MPICH of our `own` where there is one."""
     began = time.monotonic()
-    with progress.step(f"Asking {sources[0].uri}"):
-        index = scratch / "apt"
-        found = archive.ask(sources, recipe.architecture.debian, recipe.packages, index)
-        shutil.rmtree(index)
-    if own:
-        mpich.check_fits(own, found.packages["libc6"])
-    room = workshop(scratch)
-    check_room(found.installed_bytes, scratch, room)
-    tar = bootstrap.bootstrap(recipe, found, scratch, room, progress)
+    found = _ask(recipe, sources, scratch, progress)
+    try:
+        tar = _bootstrap(recipe, found, own, scratch, progress)
+    except bootstrap.LackingError as error:
+        found = _ask(recipe, sources, scratch, progress, lacking=error.packages)
+        tar = _bootstrap(recipe, found, own, scratch, progress)
     with progress.step(f"Making the root of {recipe.title}"):
         late = (*recipe.late_files, _sources_on_card(sources))
         archives = [tar, *([own.archive] if own else [])]
@@ -151,6 +148,30 @@ def _build(
     packages = {**found.packages, **({"mpich": own.version} if own else {})}
     seconds = time.monotonic() - began
     write_manifest(scratch, recipe.key, recipe.architecture, recipe.release, packages, found.remarks, seconds)
+
+
+def _ask(
+    recipe: Recipe,
+    sources: tuple[mirror.Source, ...],
+    scratch: Path,
+    progress: Progress,
+    *,
+    lacking: tuple[str, ...] = (),
+) -> archive.Archive:
+    index = scratch / "apt"
+    with progress.step(f"Asking {sources[0].uri}"):
+        found = archive.ask(sources, recipe.architecture.debian, recipe.packages, index, lacking=lacking)
+        shutil.rmtree(index)
+    return found
+
+
+def _bootstrap(recipe: Recipe, found: archive.Archive, own: Mpich | None, scratch: Path, progress: Progress) -> Path:
+    if own:
+        mpich.check_fits(own, found.packages["libc6"])
+    _discard(scratch / _WORKSHOP)  # an attempt's before this one
+    room = workshop(scratch)
+    check_room(found.installed_bytes, scratch, room)
+    return bootstrap.bootstrap(recipe, found, scratch, room, progress)
 
 
 def write_manifest(  # noqa: PLR0913, PLR0917 (the manifest's own fields)

@@ -22,9 +22,11 @@ from pibramble.cards.recipe import BaseFile, Recipe
 from pibramble.errors import MissingError, PibrambleError
 from pibramble.progress import Progress, Step
 
-_TAIL_LINES = 12
+TAIL_LINES = 12  # so much of the trouble is shown to people
+_KEPT_LINES = 1000  # a mirror that lacks packages names each
 _SET_UP = re.compile(r"Setting up (?P<name>[^\s:]+)")
 _AT_HAND = re.compile(r"(?P<verb>Get:\d+|Unpacking|Processing triggers for|update-initramfs: Generating) (?P<what>\S+)")
+_NOT_THERE = re.compile(r"^E: Failed to fetch \S+/(?P<name>[^/_\s]+?)(?:_\S+)?\.deb\s.*404")
 _TROUBLE = re.compile(r"^(?:E:|dpkg: error|Errors were|.*No space left on device)", re.MULTILINE)
 
 # What nobody reads on a board that has no screen: a tenth of the card, and of the time to unpack it. The copyright
@@ -42,6 +44,15 @@ _KEEP_OURS = "force-confold"
 
 class BootstrapError(PibrambleError):
     """Packages could not be made into a root file system."""
+
+
+class LackingError(BootstrapError):
+    """The mirror has not got `packages` that its index names."""
+
+    def __init__(self, message: str, packages: Sequence[str], *, hint: str) -> None:
+        """Make the error."""
+        super().__init__(message, hint=hint)
+        self.packages = tuple(packages)
 
 
 def check_user() -> None:
@@ -77,7 +88,8 @@ def as_root() -> tuple[str, ...]:
 def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, progress: Progress) -> Path:
     """Return a tar archive in `scratch` of what the recipe's packages make; build.log there has what was printed.
 
-    mmdebstrap unpacks in `workshop`, which must let other users pass: it works as one. Raises BootstrapError.
+    mmdebstrap unpacks in `workshop`, which must let other users pass: it works as one. Raises BootstrapError,
+    LackingError.
     """
     log = scratch / "build.log"
     early, sources, result = scratch / "early.tar", scratch / "pibramble.sources", scratch / "root.tar"
@@ -92,10 +104,16 @@ def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, p
         *(recipe.release, "-", str(sources)),
     ]
     with progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step:
-        tail = mmdebstrap(argv, result, log, workshop, archive.time_s, step)
-    if tail is not None:
-        raise BootstrapError(f"mmdebstrap could not make {recipe.title}", hint="\n".join(tail))
+        trouble = mmdebstrap(argv, result, log, workshop, archive.time_s, step)
+    if trouble is not None:
+        raise _failure(recipe.title, trouble)
     return result
+
+
+def _failure(title: str, trouble: Sequence[str]) -> BootstrapError:
+    message, hint = f"mmdebstrap could not make {title}", "\n".join(trouble[-TAIL_LINES:])
+    lacking = dict.fromkeys(match["name"] for line in trouble if (match := _NOT_THERE.match(line)))
+    return LackingError(message, [*lacking], hint=hint) if lacking else BootstrapError(message, hint=hint)
 
 
 def mmdebstrap(  # noqa: PLR0913, PLR0917 (where everything goes)
@@ -146,7 +164,7 @@ def pack(files: Iterable[BaseFile], archive: Path, time_s: int) -> None:
 def _follow(lines: Iterable[str], record: io.TextIOBase, step: Step) -> deque[str]:
     """Count packages as they are set up; return what was said last, and everything that sounds like trouble."""
     done: set[str] = set()
-    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    tail: deque[str] = deque(maxlen=_KEPT_LINES)
     for line in lines:
         record.write(line)
         if match := _SET_UP.match(line):

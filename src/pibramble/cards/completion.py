@@ -69,9 +69,9 @@ def complete(  # noqa: PLR0913, PLR0917 (where everything is and goes)
         *("", "-", "deb copy:/nonexistent ./"),
     ]
     with progress.step(f"Adding {len(lacking)} packages and what they need", unit="packages") as step:
-        tail = bootstrap.mmdebstrap(options, result, log, workshop, time_s, step)
-    if tail is not None:
-        said = "\n".join(tail)
+        trouble = bootstrap.mmdebstrap(options, result, log, workshop, time_s, step)
+    if trouble is not None:
+        said = "\n".join(trouble[-bootstrap.TAIL_LINES :])
         hint = (
             f"{said}\nIt lacks: {' '.join(lacking)}\nThey come from the image's own sources; with all of them in the "
         )

@@ -82,3 +82,23 @@ def test_another_release_of_that_name_is_not_taken(mirror: Mirror, tmp_path: Pat
     mirror.publish("stable", "forky")
     with pytest.raises(ArchiveError, match="trixie cannot be used"):
         archive.ask([mirror.source(alias="stable")], "armel", ["mpich"], tmp_path / "apt")
+
+
+def test_a_release_whose_packages_are_not_there_is_read_by_its_other_name(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.publish("stable", "trixie", version="4.2.0")
+    sources = [mirror.source(alias="stable"), mirror.source("trixie-updates", optional=True)]
+    found = archive.ask(sources, "armel", ["mpich"], tmp_path / "apt", lacking=["libmpich12", "apt"])
+    assert [source.suite for source in found.sources] == ["stable"]
+    assert found.packages["mpich"] == "4.2.0"
+    assert "trixie of this mirror names packages that it has not got today, such as libmpich12" in found.remarks[0]
+
+
+def test_without_another_name_the_packages_that_are_not_there_are_told(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.publish("stable", "forky")
+    lacking = ["libmpich12", "apt", "dash", "sed", "tar", "zlib1g"]
+    for source in (mirror.source(), mirror.source(alias="stable")):
+        with pytest.raises(
+            ArchiveError, match=r"index of trixie armel names: libmpich12, apt, dash, sed and 2 more"
+        ) as said:
+            archive.ask([source], "armel", ["mpich"], tmp_path / "apt", lacking=lacking)
+        assert "--mirror ADDRESS" in said.value.hint
