@@ -259,4 +259,6 @@ def _fat_free(image: Image, partition: Extent) -> list[Extent]:
     raw = image.read(partition.offset + reserved * sector, (clusters + 2) * width)
     entries = struct.unpack(f"<{clusters + 2}{code}", raw)[2:]  # the first two entries stand for no cluster
     start, size = partition.offset + data * sector, per_cluster * sector
-    return list(union(Extent(start + at * size, size) for at, entry in enumerate(entries) if not entry & mask))
+    # One byte a cluster, so that runs are found by the regular expression engine: a loop of ours over 100,000 is slow.
+    free = bytes(not entry & mask for entry in entries)
+    return [Extent(start + found.start() * size, len(found[0]) * size) for found in re.finditer(b"\1+", free)]
