@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import socket
 import time
 import tty
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
-from pibramble.errors import UsageError
+from pibramble.errors import PibrambleError, UsageError
 from pibramble.gps import replay_time
 from pibramble.gps.framing import Framer
 from pibramble.gps.record import Block
@@ -68,7 +69,7 @@ def _gap(before_us: int | None, now_us: int | None) -> float:
 
 @attrs.frozen
 class Terminal:
-    """A pseudo-terminal: what is written to `descriptor` comes out of `path`."""
+    """A serial line of ours: what is written to `descriptor` comes out at `path`."""
 
     descriptor: int
     path: str
@@ -96,6 +97,21 @@ def terminal(link: Path | None = None) -> Iterator[Terminal]:
         os.close(master)
 
 
+@contextmanager
+def plugged(path: Path) -> Iterator[Terminal]:
+    """Connect to a Unix socket that is a serial line's other end, such as an emulated board's. Raises UsageError."""
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(str(path))
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be replayed to: {error.strerror or error}",
+                hint="`pibramble emulator ports` lists the sockets of an emulated head that is up",
+            ) from None
+        os.set_blocking(line.fileno(), False)
+        yield Terminal(line.fileno(), str(path))
+
+
 def play(blocks: Sequence[Block], descriptor: int, speed: float = 1.0, *, as_now: bool = False) -> Iterator[int]:
     """Write blocks in their time, `speed` times as fast; yield how many bytes of each arrived.
 
@@ -112,6 +128,10 @@ def play(blocks: Sequence[Block], descriptor: int, speed: float = 1.0, *, as_now
             now = dt.datetime.now(dt.UTC).replace(microsecond=0)
             data = b"".join(replay_time.moved(line, now) for line in data.splitlines(keepends=True))
         written = 0
-        with suppress(BlockingIOError):
+        try:
             written = os.write(descriptor, data)
+        except BlockingIOError:
+            pass
+        except ConnectionError:  # a socket's; a terminal has no other end that could go
+            raise PibrambleError("the other end of the line is gone: nothing more can be replayed to it") from None
         yield written

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from pibramble.errors import UsageError
+from pibramble.errors import PibrambleError, UsageError
 from pibramble.gps.nmea import Reader
 from pibramble.gps.record import Block, load, record, timing_of
-from pibramble.gps.replay import paced, play, terminal
+from pibramble.gps.replay import paced, play, plugged, terminal
 from tests.unit.gps.gpsd_logs import OWN, SHARED, logs
 
 
@@ -129,3 +130,23 @@ def test_times_can_be_moved_to_now() -> None:
     assert nmea.counts.wrong == 0
     assert time_said is not None
     assert abs(time_said.timestamp() - time.time()) < 3
+
+
+def test_a_socket_is_a_line_too_until_its_other_end_goes(tmp_path: Path) -> None:
+    blocks = [Block(0.0, b"$GPGGA,1*00\r\n"), Block(0.0, b"$GPGGA,2*00\r\n")]
+    with socket.socket(socket.AF_UNIX) as board:
+        board.bind(str(tmp_path / "port"))
+        board.listen()
+        with plugged(tmp_path / "port") as line:
+            reader, _ = board.accept()
+            assert list(play(blocks, line.descriptor)) == [13, 13]
+            assert arrived(reader.fileno(), 26) == b"$GPGGA,1*00\r\n$GPGGA,2*00\r\n"
+            reader.close()
+            with pytest.raises(PibrambleError, match="the other end of the line is gone"):
+                list(play(blocks, line.descriptor))
+
+
+def test_a_socket_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be replayed to: No such file") as caught, plugged(tmp_path / "port"):
+        pass
+    assert "pibramble emulator ports" in caught.value.hint

@@ -9,6 +9,7 @@ from pibramble.cli.main import LazyGroup, Verb
 EMULATOR_VERBS = {
     "differences": Verb("emulator.differences", "List what is not as on a board.", "Look"),
     "links": Verb("emulator.links", "List the wires, and what has passed over them.", "Look"),
+    "ports": Verb("emulator.ports", "List the head's serial ports, and where to put what hangs on them.", "Look"),
     "console": Verb("emulator.console", "Show what a node's console has said.", "Look"),
     "unplug": Verb("emulator.unplug", "Pull a node's power, or cut its serial link.", "Disturb"),
     "plug": Verb("emulator.plug", "Give a node power again, or join its serial link.", "Disturb"),

@@ -104,6 +104,36 @@ def cords(plan: Plan, node: NodePlan, sockets: Path) -> list[Cord]:
     return [Cord(device or "", sockets / name) for device, name in ends]
 
 
+@attrs.frozen
+class Port:
+    """A serial port of the head's that leads out of the emulator: a receiver's, a switch's."""
+
+    use: str  # whose it is in the cluster file: `gps`, or a console's name
+    device: str
+    socket: Path | None  # where to put what hangs on it; None: the emulated head has no such device
+
+
+def ports(plan: Plan, sockets: Path) -> list[Port]:
+    """Return the serial ports that the plan has beside links and nodes' consoles.
+
+    A head has its UART, unless a link is on it, and USB adapters, numbered in their order, those of links first.
+    """
+    wanted = [
+        *([("gps", plan.gps.port)] if plan.gps else []),
+        *((console.name, console.port) for console in plan.consoles),
+    ]
+    taken = {cord.device for cord in cords(plan, plan.head, sockets)}
+    has = {_PL011} - taken
+    adapters = sum(device.startswith(_USB_ADAPTER) for device in taken)
+    while (following := f"{_USB_ADAPTER}{adapters}") in {device for _, device in wanted}:
+        has.add(following)
+        adapters += 1
+    return [
+        Port(use, device, sockets / f"{plan.head.name}.{device.rpartition('/')[2]}" if device in has else None)
+        for use, device in wanted
+    ]
+
+
 def command(  # noqa: PLR0913, PLR0917 (what a machine is made of)
     plan: Plan, node: NodePlan, machine: Machine, places: Places, words: str, up: Uplink
 ) -> list[str]:
@@ -147,23 +177,34 @@ def _serial_ports(plan: Plan, node: NodePlan, machine: Machine, places: Places) 
     listen = f"socket,id=console,path={_escaped(places.console)},server=on,wait=off"
     console = f"{listen},logfile={_escaped(places.log)},logappend=on"
     argv = ["-chardev", console]
-    first, adapters = "null", list[Cord]()
-    for number, cord in enumerate(cords(plan, node, places.sockets)):
-        argv += ["-chardev", f"socket,id=link{number},path={_escaped(cord.socket)},server=off,reconnect=1"]
-        if cord.device == _PL011:
+    first, adapters = "null", 0
+    for number, (device, chardev) in enumerate(_wires(plan, node, places.sockets)):
+        argv += ["-chardev", f"socket,id=link{number},{chardev}"]
+        if device == _PL011:
             first = f"chardev:link{number}"
-        elif cord.device == f"{_USB_ADAPTER}{len(adapters)}":
+        elif device == f"{_USB_ADAPTER}{adapters}":
             # A board's machine has its own controller for them.
             argv += ["-device", "qemu-xhci"] if not (machine.is_board or adapters) else []
             argv += ["-device", f"usb-serial,chardev=link{number}"]
-            adapters.append(cord)
+            adapters += 1
         else:
             raise UsageError(
-                f"{node.name} has a link on {cord.device}, which the emulated {node.board.name} has not",
-                hint=f"it has {_PL011} and USB adapters in their order: {_USB_ADAPTER}{len(adapters)} is next",
+                f"{node.name} has a link on {device}, which the emulated {node.board.name} has not",
+                hint=f"it has {_PL011} and USB adapters in their order: {_USB_ADAPTER}{adapters} is next",
             )
     second = ["-serial", "chardev:console"] if machine.is_board else ["-device", "pci-serial,chardev=console"]
     return [*argv, "-serial", first, *second]
+
+
+def _wires(plan: Plan, node: NodePlan, sockets: Path) -> list[tuple[str, str]]:
+    """Return what is at each serial device of a node, as QEMU's words; USB adapters in their order."""
+    wires = [
+        (cord.device, f"path={_escaped(cord.socket)},server=off,reconnect=1") for cord in cords(plan, node, sockets)
+    ]
+    if node.role is Role.HEAD:
+        own = {port.device: port.socket for port in ports(plan, sockets) if port.socket}
+        wires += [(device, f"path={_escaped(path)},server=on,wait=off") for device, path in sorted(own.items())]
+    return wires
 
 
 def _uplink(plan: Plan, machine: Machine, up: Uplink) -> list[str]:

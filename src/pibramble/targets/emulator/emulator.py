@@ -20,7 +20,7 @@ from pibramble.targets import sockets
 from pibramble.targets.base import NodeState, TargetState, UpReport
 from pibramble.targets.emulator import prepare
 from pibramble.targets.emulator.boot import Watch
-from pibramble.targets.emulator.command import Places, free_port, uplink
+from pibramble.targets.emulator.command import Places, Port, free_port, ports, uplink
 from pibramble.targets.emulator.differences import ABOUT_TIMES, NOT_MODELLED
 from pibramble.targets.emulator.extras import Backplane
 from pibramble.targets.emulator.keeping import start_keeper
@@ -92,6 +92,10 @@ class Emulator:
     def consoles(self, plan: Plan) -> Mapping[str, str]:
         """Return the sockets of the emulated boards' consoles."""
         return {node.name: f"unix:{self.places(node.name).console}" for node in plan.nodes}
+
+    def ports(self, plan: Plan) -> list[Port]:
+        """Return the head's serial ports that lead out of the emulator. Raises NotUpError."""
+        return ports(plan, Path(self.running().sockets))
 
     def running(self) -> EmulatorState:
         """Return what is up, for what only the emulator can do. Raises NotUpError."""

@@ -12,9 +12,9 @@ import pytest
 from pibramble.errors import UsageError
 from pibramble.plan.model import Plan, Uplink
 from pibramble.plan.resolve import resolve
-from pibramble.spec.model import Cluster, ClusterSection, HeadSection, Link, WorkerGroup
+from pibramble.spec.model import Cluster, ClusterSection, ConsoleSection, GpsSection, HeadSection, Link, WorkerGroup
 from pibramble.targets.emulator import extras
-from pibramble.targets.emulator.command import Places, command, uplink
+from pibramble.targets.emulator.command import Places, Port, command, ports, uplink
 from pibramble.targets.emulator.machines import machine_for
 from pibramble.targets.emulator.order import socket_paths
 
@@ -165,6 +165,42 @@ def test_a_link_on_a_port_that_the_machine_has_not_is_refused(head_board: str, h
     with pytest.raises(UsageError, match=r"head has a link on /dev/tty\w+, which the emulated .* has not") as error:
         qemu(serial(group, board=head_board), "head")
     assert error.value.hint == "it has /dev/ttyAMA0 and USB adapters in their order: /dev/ttyUSB0 is next"
+
+
+def test_a_receiver_and_a_switch_have_sockets_where_the_head_has_such_ports() -> None:
+    group = WorkerGroup(name="b[1-2]", board="pi-1a-plus", link=Link.SERIAL, head_port="/dev/ttyUSB[0-1]")
+    lines = {"sw1": "/dev/ttyUSB3", "sw2": "/dev/ttyUSB2", "sw3": "/dev/serial/by-path/a", "sw4": "/dev/ttyUSB5"}
+    plan = resolve(
+        Cluster(
+            head=HeadSection(board="pi-1b"),
+            workers=(group,),
+            gps=GpsSection(port="/dev/ttyAMA0"),
+            consoles=tuple(ConsoleSection(name=name, port=port) for name, port in lines.items()),
+        )
+    )
+    assert ports(plan, SOCKETS) == [
+        Port("gps", "/dev/ttyAMA0", SOCKETS / "head.ttyAMA0"),
+        Port("sw1", "/dev/ttyUSB3", SOCKETS / "head.ttyUSB3"),
+        Port("sw2", "/dev/ttyUSB2", SOCKETS / "head.ttyUSB2"),
+        Port("sw3", "/dev/serial/by-path/a", None),
+        Port("sw4", "/dev/ttyUSB5", None),  # the adapters before it are nobody's
+    ]
+    argv = qemu(plan, "head")
+    wired = {chardev.split(",")[1]: chardev for chardev in values(argv, "-chardev")}
+    assert values(argv, "-serial")[0] == "chardev:link2"
+    assert wired["id=link2"] == "socket,id=link2,path=/run/wires/head.ttyAMA0,server=on,wait=off"
+    assert "head.ttyUSB2" in wired["id=link3"]
+    assert "head.ttyUSB3" in wired["id=link4"]
+    adapters = [device for device in values(argv, "-device") if "usb-serial" in device]
+    assert adapters == [f"usb-serial,chardev=link{number}" for number in (0, 1, 3, 4)]
+    assert not [wire for wire in values(qemu(plan, "b1"), "-chardev") if "head.tty" in wire]
+
+
+def test_the_uart_of_a_link_is_no_receivers() -> None:
+    group = WorkerGroup(name="a", board="pi-1a-plus", link=Link.SERIAL, head_port="/dev/ttyAMA0")
+    plan = resolve(Cluster(head=HeadSection(board="pi-1b"), workers=(group,), gps=GpsSection(port="/dev/ttyUSB0")))
+    assert ports(plan, SOCKETS) == [Port("gps", "/dev/ttyUSB0", SOCKETS / "head.ttyUSB0")]
+    assert ports(serial(group), SOCKETS) == []
 
 
 def test_a_fixed_address_of_the_uplink_gives_it_its_network(plan: Plan) -> None:
