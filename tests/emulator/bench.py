@@ -71,6 +71,30 @@ link = "serial"
 head_port = "/dev/ttyAMA0"
 baud = 921600
 """
+SERVICES = """\
+[cluster]
+name = "services"
+id = "services"
+
+[head]
+board = "pi-1b"
+
+[gps]
+port = "/dev/ttyAMA0"
+
+[[consoles]]
+name = "sw1"
+port = "/dev/ttyUSB0"
+profile = "cisco-ios"
+
+[containers]
+engine = "docker-swarm"
+
+[[workers]]
+name = "zero1"
+board = "pi-zero"
+link = "usb"
+"""
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

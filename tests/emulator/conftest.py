@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator.bench import ARM64, CLUSTER, OTHER, Bench, booted, made
+from tests.emulator.bench import ARM64, CLUSTER, OTHER, SERVICES, Bench, booted, made
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +39,11 @@ def cluster64(bench64: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]
     """Return it booted."""
     with booted(bench64, request.session):
         yield bench64
+
+
+@pytest.fixture(scope="session")
+def equipped(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Return a cluster whose head has a receiver, a switch and an engine, booted."""
+    bench = made(tmp_path_factory, "services", SERVICES)
+    with booted(bench, request.session):
+        yield bench
