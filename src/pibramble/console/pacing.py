@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from pibramble.console.conversation import Wire
-from pibramble.console.model import Enter, Pacing
+from pibramble.console.model import Enter, Pacing, Settings
 from pibramble.console.sequences import readable
 from pibramble.errors import PibrambleError
 
@@ -51,6 +51,12 @@ async def send(
         sent(len(line))
         if pacing.per_line_seconds:
             await asyncio.sleep(pacing.per_line_seconds)
+
+
+def least_seconds(data: bytes, pacing: Pacing, settings: Settings) -> float:
+    """Return how long a text takes at least; what the device needs for its answers is not in it."""
+    per_character = max(settings.character_seconds, pacing.per_character_seconds)
+    return len(data) * per_character + len(data.splitlines()) * pacing.per_line_seconds
 
 
 class Echo:
