@@ -162,37 +162,6 @@ def test_a_break_is_sent_after_a_question(page: Page) -> None:
     expect(page.locator("#said")).to_contain_text("break, 300 ms")
 
 
-def test_a_long_paste_arrives_whole(page: Page) -> None:
-    send_line(page, "stty -echo; wc -c; stty echo")
-    page.locator("#terminal").click()
-    lines = "".join(f"{number:063d}\n" for number in range(1000))
-    page.evaluate(
-        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
-        "document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }",
-        lines,
-    )
-    page.wait_for_timeout(500)
-    page.keyboard.press("Control+d")
-    shows(page, "64000")
-
-
-def test_a_paste_can_be_cancelled(page: Page) -> None:
-    # Character by character, or the terminal's driver would take a line without an end however long it is.
-    send_line(page, "stty -icanon -echo; sleep 6; stty sane")
-    page.locator("#terminal").click()
-    page.evaluate(
-        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
-        "document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }",
-        "x" * 400_000,
-    )
-    expect(page.locator("#queue")).to_contain_text(re.compile(r"Sent [\d,]+ of 400,000 bytes"))
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#queue")).to_be_hidden()
-    page.wait_for_timeout(6000)
-    press(page, "Ctrl-C")
-    hand.clear(page)
-
-
 def test_the_log_is_saved(page: Page) -> None:
     send_line(page, "echo for the lo''g")
     shows(page, "for the log")

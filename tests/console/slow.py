@@ -32,6 +32,10 @@ class Slow:
         self._fifo = bytearray()
         self._busy_until = 0.0
 
+    def power_on(self) -> None:
+        """Clear the screen, and be there."""
+        self._say(b"\x1b[H\x1b[2J" + PROMPT)
+
     def feed(self, data: bytes) -> None:
         """Take what comes; what comes while it thinks must fit into the FIFO."""
         if self.thinks:
@@ -102,7 +106,8 @@ def _write(master: int, data: bytes) -> None:
 
 def _main() -> None:
     link = Path(sys.argv[1])
-    with plugged_in() as (_, path):
+    with plugged_in() as (slow, path):
+        slow.power_on()
         link.symlink_to(path)
         try:
             threading.Event().wait()

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import pytest
 
 from pibramble.console.broker import Broker
 from pibramble.console.client import Client, connect
 from pibramble.console.messages import (
     LARGEST_PASTE_BYTES,
-    Answer,
     Ask,
     Attach,
     Attached,
@@ -41,7 +39,7 @@ CHECKING = attrs.evolve(SLOW, pacing=Pacing(check_echo=True))
 class Person:
     """A client of the broker, in control."""
 
-    def __init__(self, answer: bool | None) -> None:
+    def __init__(self, *, answer: bool | None) -> None:
         self.answer = answer  # None: they think about it
         self.heard: list[Reply] = []
         self.client = Client(on_event=self.hear)
@@ -95,7 +93,7 @@ def played(
         broker.serve([Port("sw1", path, profile.name, Settings(9600), Source.CLUSTER_FILE)])
         server = Server(broker, folder)
         await server.start()
-        person = Person(answer)
+        person = Person(answer=answer)
         try:
             await connect(folder, person.client)
             await person.client.attach("sw1", "ada")
@@ -220,7 +218,7 @@ def test_marks_go_around_a_bracketed_paste_and_none_within(tmp_path: Path) -> No
     got: list[bytes] = []
 
     async def pastes(scene: Scene) -> None:
-        scene.slow.feed = got.append  # type: ignore[method-assign]
+        scene.slow.feed = got.append  # type: ignore[assignment,method-assign]
         scene.person.client.send(Paste("one\nx\x1b[201~rm -rf\n", bracketed=True))
         await until(lambda: any(how.bytes == how.of_bytes for how in scene.person.of(Pasting)))
         await until(lambda: b"".join(got).endswith(b"\x1b[201~"))
@@ -233,7 +231,7 @@ def test_a_bracketed_paste_that_is_stopped_is_closed(tmp_path: Path) -> None:
     got: list[bytes] = []
 
     async def stops(scene: Scene) -> None:
-        scene.slow.feed = got.append  # type: ignore[method-assign]
+        scene.slow.feed = got.append  # type: ignore[assignment,method-assign]
         scene.person.client.send(Paste(CONFIGURATION, bracketed=True))
         await until(lambda: len(b"".join(got)) > 100)
         await scene.person.client.cancel()
