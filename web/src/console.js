@@ -54,7 +54,7 @@ const handlers = {
   },
   notice: ({ text }) => tell(text),
   refused: ({ message, hint, what }) => {
-    if (what === "paste") pastes.end(message, hint);
+    if (what === "paste") pastes.refused(message, hint);
     else tell(hint ? `${message}: ${hint}` : message);
   },
   pasting: (howFar) => pastes.told(howFar),
@@ -111,8 +111,8 @@ function send(text) {
 }
 
 // Return whether it goes; a newline in it is the Enter key.
-function paste(text, bracketed = false) {
-  if (state.writing) return pastes.begin(text, bracketed);
+function paste(text, bracketed = false, declined = undefined) {
+  if (state.writing) return pastes.begin(text, bracketed, declined);
   tell("Read only");
   return false;
 }
@@ -158,10 +158,13 @@ byId("compose").addEventListener("submit", (event) => {
   const text = field.value;
   const key = keys.apply(text); // Ctrl and a letter
   if (key !== text) send(key);
-  else if (!paste(text.endsWith("\n") ? text : `${text}\n`)) return;
-  field.value = "";
-  grow();
+  else if (!paste(text.endsWith("\n") ? text : `${text}\n`, false, () => fill(field.value || text))) return;
+  fill("");
 });
+function fill(text) {
+  field.value = text;
+  grow();
+}
 // Several lines come by pasting only: the Enter key sends, whichever way a phone's keyboard says it.
 field.addEventListener("beforeinput", (event) => {
   if (event.inputType !== "insertLineBreak" && event.inputType !== "insertParagraph") return;

@@ -20,7 +20,8 @@ export class Pastes {
   }
 
   // Return whether it was sent to the broker, which asks first when it is long.
-  begin(text, bracketed) {
+  // `declined` is called when none of it went.
+  begin(text, bracketed, declined = () => {}) {
     const size = new TextEncoder().encode(text).length;
     if (size > LARGEST_BYTES) {
       this.end(
@@ -30,6 +31,7 @@ export class Pastes {
       return false;
     }
     if (this.problem) this.end("");
+    this.declined = declined;
     this.connection.ask({ type: "paste", text, bracketed });
     return true;
   }
@@ -41,6 +43,11 @@ export class Pastes {
       this.problem = "";
       this.timer = setTimeout(() => this.show(), SHOW_MS);
     } else if (!this.running || !this.row.hidden) this.show();
+  }
+
+  refused(problem, hint) {
+    if (!this.running) this.declined();
+    this.end(problem, hint);
   }
 
   stop() {
@@ -60,8 +67,8 @@ export class Pastes {
 
   far() {
     const { bytes, of_bytes: ofBytes, lines, of_lines: ofLines } = this.at;
-    const sent = `sent ${thousands(bytes)} of ${thousands(ofBytes)} bytes`;
-    return ofLines > 1 ? `${sent}, ${thousands(lines)} of ${thousands(ofLines)} lines` : sent;
+    if (ofLines > 1) return `${thousands(lines)} of ${thousands(ofLines)} lines sent`;
+    return `${thousands(bytes)} of ${thousands(ofBytes)} bytes sent`;
   }
 
   show() {
@@ -69,6 +76,7 @@ export class Pastes {
     this.row.hidden = !this.running && !this.problem;
     this.row.classList.toggle("ended", !this.running);
     this.button.textContent = this.running ? "Stop" : "Close";
+    this.words.setAttribute("aria-live", this.running ? "off" : "polite"); // not ten times a second
     this.words.textContent = this.running ? `Pasting: ${this.far()}` : this.problem;
     if (this.running) this.bar.value = this.at.bytes / this.at.of_bytes;
   }

@@ -17,13 +17,12 @@ from pibramble.console.conversation import LineWire
 from pibramble.console.line import Line, Viewer
 from pibramble.console.messages import Paste, Pasting
 from pibramble.console.model import Pacing
+from pibramble.console.pasted import BEGIN_MARK, END_MARK
 from pibramble.errors import PibrambleError
 
 ASK_BYTES = 2000  # a paste of more is asked about first,
 ASK_LINES = 20  # and one of more lines
 TELL_SECONDS = 0.1  # between two words of how far it is
-
-BEGIN_MARK, END_MARK = b"\x1b[200~", b"\x1b[201~"  # of a bracketed paste (xterm's "Control Sequences")
 
 _SECONDS_A_MINUTE = 60
 
