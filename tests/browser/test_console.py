@@ -140,6 +140,17 @@ def test_a_late_viewer_does_not_answer_old_questions(page: Page) -> None:
     assert not re.search(r"\[\?|;\d+R|1;2c", screen(page))
 
 
+def test_a_program_that_wants_132_columns_gets_80_and_breaks_nothing(page: Page) -> None:
+    send_line(page, r"printf '\033[?40h\033[?3h\033[2J\033[H'; printf '%0132d' 0 | tr 0 W; echo; echo wi''de")
+    shows(page, "W{80}.*wide")
+    assert page.locator(".xterm-rows > div").count() == 24
+    send_line(page, r"printf '\033[?3l\033[2J\033[H'; printf '%080d' 0 | tr 0 N; echo; echo narr''ow")
+    shows(page, "N{80}.*narrow")
+    page.reload()
+    shows(page, "N{80}.*narrow")
+    assert "W" not in screen(page)
+
+
 def test_the_key_bar_has_what_a_phones_keyboard_lacks(bench: Stage, open_page: Open) -> None:
     page = open_page(f"{bench.address}/console/sw1", phone=True)
     take_control(page)
