@@ -24,6 +24,7 @@ const connection = new Connection({
   closed: () => {
     Object.assign(state, { connected: false, wroteBefore: state.wroteBefore || state.writing, writing: false });
     pastes.lost();
+    byId("question").close("no"); // who asked is gone, and the next question may have the same number
     show();
   },
   message: (message) => handlers[message.type]?.(message),
