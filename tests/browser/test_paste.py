@@ -60,7 +60,7 @@ def test_control_c_stops_a_paste(old: Page) -> None:
     old.get_by_label("Terminal input").focus()
     paste(old, VLANS)
     answer(old, "Yes")
-    shows(old, "vlan 103")
+    shows(old, r"vlan 1\d\d")
     press(old, "Ctrl-C")
     expect(old.locator("#paste")).to_contain_text(re.compile(r"Stopped: \d+ of 60 lines sent"))
     old.wait_for_timeout(500)
