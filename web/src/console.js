@@ -59,6 +59,7 @@ const handlers = {
     else tell(hint ? `${message}: ${hint}` : message);
   },
   pasting: (howFar) => pastes.told(howFar),
+  cancelled: () => pastes.cancelled(),
   ask: async ({ id, question }) => connection.ask({ type: "answer", id, yes: await confirmed(question) }),
 };
 

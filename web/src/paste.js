@@ -10,6 +10,7 @@ export class Pastes {
     this.connection = connection;
     this.at = null; // the broker's last word of the paste that goes down the line
     this.problem = "";
+    this.stopping = false; // what the broker said before it heard of it may still come
     const parts = ["", "-said", "-bar", "-end"].map((part) => document.getElementById(`paste${part}`));
     [this.row, this.words, this.bar, this.button] = parts;
     this.button.addEventListener("click", () => (this.running ? this.stop() : this.end("")));
@@ -37,6 +38,7 @@ export class Pastes {
   }
 
   told(at) {
+    if (this.stopping) return;
     const began = !this.running;
     this.at = at.bytes < at.of_bytes ? at : null;
     if (this.running && began) {
@@ -51,11 +53,17 @@ export class Pastes {
   }
 
   stop() {
+    this.stopping = true;
     this.connection.cancel();
     this.end(`Stopped: ${this.far()}`);
   }
 
+  cancelled() {
+    this.stopping = false;
+  }
+
   lost() {
+    this.stopping = false;
     if (this.running) this.end("The connection was lost, and the paste ended", "The screen tells how far it came.");
   }
 

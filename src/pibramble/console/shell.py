@@ -325,9 +325,9 @@ class Shell:
 
     async def _cancel(self) -> None:
         self._stop_file("it was thrown away")
-        self._pasting = None
         waiting = self._outgoing.stop() + self._gathered.take().size
         dropped = waiting + await self.client.cancel()
+        self._pasting = None  # now: what the broker said before it heard of it has come
         self._listen()
         self._tell(f"{dropped:,} bytes thrown away")
 
