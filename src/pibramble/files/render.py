@@ -54,6 +54,7 @@ class Renderer:
         entries += _head(self._plan, self._keyring) if node.role is Role.HEAD else _worker(self._plan, node)
         if node.board.firmware:
             entries += [*lean.services(), lean.drivers()]
+            entries += [users.console(self._plan)] if self._plan.console_login else []
         return _sorted(node.name, entries)
 
 

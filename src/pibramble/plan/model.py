@@ -110,6 +110,7 @@ class Plan:
     subnet: IPv4Network
     nameservers: tuple[IPv4Address, ...]
     ntp: tuple[str, ...]
+    console_login: bool  # whoever sits at a board's serial console is logged in
     clock_limit_ms: int  # how far the nodes' clocks may be apart before anybody is warned
     authorized_keys: tuple[str, ...]
     bridge_mac: str

@@ -54,6 +54,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         subnet=section.subnet,
         nameservers=section.nameservers,
         ntp=section.ntp,
+        console_login=section.console_login,
         clock_limit_ms=section.clock_limit_ms,
         authorized_keys=section.authorized_keys,
         bridge_mac=macs.derive(identity, cluster.head.name, End.BRIDGE),

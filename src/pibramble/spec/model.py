@@ -84,6 +84,11 @@ class ClusterSection:
     clock_limit_ms: int = _field(
         "How far the nodes' clocks may be apart before `run` and `status` warn.", kind=Kind.MILLISECONDS, default=1000
     )
+    console_login: bool = _field(
+        "Whoever sits at a board's serial console is logged in as the user: no account has a password, and who has the "
+        "wire in hand has the card, too. false: nobody gets in there.",
+        default=True,
+    )
     authorized_keys: tuple[str, ...] = _field(
         "Public keys that may log in to the head besides the cluster's own.", default=()
     )
