@@ -38,9 +38,10 @@ def main() -> None:
 
 def _take_consoles(browser: Browser) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        bench = stage.begin(Path(folder), ["sw1", "router-2"], "--listen", "127.0.0.1:0", profile="linux")
+        bench = stage.begin(Path(folder), ["sw1", "router-2"], "--listen", "127.0.0.1:0", profile="linux", old=["sw2"])
         try:
             _take(browser, bench.address)
+            _take_paste(browser, bench.address)
         finally:
             bench.end()
 
@@ -56,6 +57,19 @@ def _take_receiver(browser: Browser) -> None:
             expect(fact(page, "fix")).to_contain_text("3D fix")
             page.wait_for_timeout(1500)
             page.screenshot(path=_IMAGES / f"gps-{size}.png", full_page=True)
+
+
+def _take_paste(browser: Browser, address: str) -> None:
+    phone = _open(browser, "upright", f"{address}/console/sw2")
+    hand.take_control(phone)
+    lines = (f"interface FastEthernet0/{port}\n description room {port}\n" for port in range(1, 25))
+    phone.get_by_label("A line to send").fill("".join(lines))
+    phone.get_by_role("button", name="Send", exact=True).tap()
+    phone.wait_for_timeout(300)
+    _save(phone, "paste-asked")
+    hand.answer(phone, "Yes")
+    expect(phone.locator("#paste")).to_contain_text("9 of 48 lines")
+    _save(phone, "pasting")
 
 
 def _take(browser: Browser, address: str) -> None:

@@ -19,12 +19,14 @@ def with_marks(page: Path) -> object:
 
 
 def skeleton(line: str) -> str:
-    """Return the line without what differs from run to run: addresses, keys, jobs, numbers, padding, rules."""
+    """Return the line without what differs from run to run: addresses, keys, jobs, days, numbers, padding, rules."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     line = re.sub(r"\bid [0-9a-f]{8}\b", "id ID", line)
     line = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{5}\b", "JOB", line)
     line = re.sub(r"\b(trixie-[a-z0-9-]+)-[0-9a-f]{12}\b", r"\1-KEY", line)
     line = re.sub(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b", "MAC", line)
+    line = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b", "DAY", line)
+    line = re.sub(r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b", "MONTH", line)
     line = re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", line)
     return " ".join(re.sub(r"[─━-]{3,}", "---", line).split())
 

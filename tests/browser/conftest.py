@@ -45,7 +45,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    begun = stage.begin(tmp_path_factory.mktemp("bench"), ["sw1", "sw2"], "--listen", "127.0.0.1:0")
+    begun = stage.begin(tmp_path_factory.mktemp("bench"), ["sw1", "sw2"], "--listen", "127.0.0.1:0", old=["old"])
     yield begun
     begun.end()
 

@@ -34,6 +34,25 @@ def send_line(page: Page, text: str) -> None:
     page.get_by_role("button", name="Send", exact=True).click()
 
 
+def paste(page: Page, text: str) -> None:
+    """Paste into what has the focus, as Ctrl-V does."""
+    page.evaluate(
+        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
+        "document.activeElement.dispatchEvent("
+        "new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); }",
+        text,
+    )
+
+
+def answer(page: Page, name: str) -> str:
+    """Press a button of the question that is asked, and return the question."""
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    question = dialog.locator("#question-text").inner_text()
+    dialog.get_by_role("button", name=name).click()
+    return question
+
+
 def press(page: Page, *names: str) -> None:
     """Press keys of the bar."""
     keys = page.get_by_role("toolbar", name="Keys")

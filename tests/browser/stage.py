@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
+REPO = Path(__file__).parents[2]
 PIBRAMBLE = str(Path(sys.executable).with_name("pibramble"))
 
 PROFILE = """\
@@ -83,6 +84,15 @@ class Device:
             self.pull_out()
 
 
+class OldDevice(Device):
+    """One that loses what comes too fast: tests/console/slow.py."""
+
+    def plug_in(self) -> None:
+        argv = [sys.executable, "-m", "tests.console.slow", str(self.path)]
+        self._relay = subprocess.Popen(argv, cwd=REPO, start_new_session=True)
+        wait_until(self.path.exists)
+
+
 @attrs.define
 class Stage:
     """A running broker with its pages, and the devices on its lines."""
@@ -114,12 +124,19 @@ class Stage:
         assert said.strip() == complaint, said
 
 
-def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str] = (), profile: str = "test") -> Stage:
-    """Start everything; `prefix` goes before the command of the broker."""
+def begin(
+    folder: Path,
+    names: Sequence[str],
+    *serve: str,
+    prefix: Sequence[str] = (),
+    profile: str = "test",
+    old: Sequence[str] = (),
+) -> Stage:
+    """Start everything; `prefix` goes before the command of the broker, `old` are devices of the profile cisco-ios."""
     ports = Path("/dev/shm") / f"pibramble-{os.getpid()}-{folder.name}"  # noqa: S108 (a device stands below /dev)
     ports.mkdir(mode=0o700)
-    devices = {name: Device(ports / name) for name in names}
-    write_cluster(folder, {name: device.path for name, device in devices.items()}, profile)
+    devices = {name: Device(ports / name) for name in names} | {name: OldDevice(ports / name) for name in old}
+    write_cluster(folder, {name: device.path for name, device in devices.items()}, profile, old)
     for device in devices.values():
         device.plug_in()
     errors = (folder / "errors.txt").open("w")  # a pipe that nobody reads would stop the broker one day
@@ -139,10 +156,12 @@ def begin(folder: Path, names: Sequence[str], *serve: str, prefix: Sequence[str]
     return Stage(address, devices, said, folder, process, prefix)
 
 
-def write_cluster(folder: Path, ports: Mapping[str, Path], profile: str = "test") -> None:
-    """Write a cluster file with these consoles, and their profile."""
+def write_cluster(folder: Path, ports: Mapping[str, Path], profile: str = "test", old: Collection[str] = ()) -> None:
+    """Write a cluster file with these consoles, and their profile; those in `old` are Cisco's."""
+    profiles_of = {name: "cisco-ios" if name in old else profile for name in ports}
     consoles = [
-        f'\n[[consoles]]\nname = "{name}"\nport = "{path}"\nprofile = "{profile}"\n' for name, path in ports.items()
+        f'\n[[consoles]]\nname = "{name}"\nport = "{path}"\nprofile = "{profiles_of[name]}"\n'
+        for name, path in ports.items()
     ]
     (folder / "cluster.toml").write_text(CLUSTER + "".join(consoles))
     profiles = folder / "config" / "pibramble" / "profiles"

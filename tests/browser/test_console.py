@@ -140,6 +140,17 @@ def test_a_late_viewer_does_not_answer_old_questions(page: Page) -> None:
     assert not re.search(r"\[\?|;\d+R|1;2c", screen(page))
 
 
+def test_a_program_that_wants_132_columns_gets_80_and_breaks_nothing(page: Page) -> None:
+    send_line(page, r"printf '\033[?40h\033[?3h\033[2J\033[H'; printf '%0132d' 0 | tr 0 W; echo; echo wi''de")
+    shows(page, "W{80}.*wide")
+    assert page.locator(".xterm-rows > div").count() == 24
+    send_line(page, r"printf '\033[?3l\033[2J\033[H'; printf '%080d' 0 | tr 0 N; echo; echo narr''ow")
+    shows(page, "N{80}.*narrow")
+    page.reload()
+    shows(page, "N{80}.*narrow")
+    assert "W" not in screen(page)
+
+
 def test_the_key_bar_has_what_a_phones_keyboard_lacks(bench: Stage, open_page: Open) -> None:
     page = open_page(f"{bench.address}/console/sw1", phone=True)
     take_control(page)
@@ -160,37 +171,6 @@ def test_a_break_is_sent_after_a_question(page: Page) -> None:
     press(page, "Break")
     page.get_by_role("dialog").get_by_role("button", name="Yes").click()
     expect(page.locator("#said")).to_contain_text("break, 300 ms")
-
-
-def test_a_long_paste_arrives_whole(page: Page) -> None:
-    send_line(page, "stty -echo; wc -c; stty echo")
-    page.locator("#terminal").click()
-    lines = "".join(f"{number:063d}\n" for number in range(1000))
-    page.evaluate(
-        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
-        "document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }",
-        lines,
-    )
-    page.wait_for_timeout(500)
-    page.keyboard.press("Control+d")
-    shows(page, "64000")
-
-
-def test_a_paste_can_be_cancelled(page: Page) -> None:
-    # Character by character, or the terminal's driver would take a line without an end however long it is.
-    send_line(page, "stty -icanon -echo; sleep 6; stty sane")
-    page.locator("#terminal").click()
-    page.evaluate(
-        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
-        "document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }",
-        "x" * 400_000,
-    )
-    expect(page.locator("#queue")).to_contain_text(re.compile(r"Sent [\d,]+ of 400,000 bytes"))
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#queue")).to_be_hidden()
-    page.wait_for_timeout(6000)
-    press(page, "Ctrl-C")
-    hand.clear(page)
 
 
 def test_the_log_is_saved(page: Page) -> None:

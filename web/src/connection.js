@@ -5,7 +5,7 @@ const WINDOW_BYTES = 16384; // never so much ahead of `written`
 const PIECE_BYTES = 4096;
 
 export class Connection {
-  // `on` has open(), closed(), message(object), data(bytes), queue(bytes waiting, bytes of the whole).
+  // `on` has open(), closed(), message(object), data(bytes).
   constructor(on) {
     this.on = on;
     this.forget();
@@ -23,8 +23,6 @@ export class Connection {
 
   forget() {
     this.waiting = []; // bytes that were not sent yet
-    this.waitingBytes = 0;
-    this.wholeBytes = 0;
     this.aheadBytes = 0;
   }
 
@@ -34,7 +32,6 @@ export class Connection {
       this.flush();
     } else if (message.type === "cancelled") {
       this.forget();
-      this.on.queue(0, 0);
     }
     this.on.message(message);
   }
@@ -45,8 +42,6 @@ export class Connection {
 
   write(bytes) {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) this.waiting.push(bytes.subarray(at, at + PIECE_BYTES));
-    this.waitingBytes += bytes.length;
-    this.wholeBytes += bytes.length;
     this.flush();
   }
 
@@ -55,11 +50,8 @@ export class Connection {
       if (!this.socket.isOpen) break;
       const piece = this.waiting.shift();
       this.socket.send(piece);
-      this.waitingBytes -= piece.length;
       this.aheadBytes += piece.length;
     }
-    this.on.queue(this.waitingBytes, this.wholeBytes);
-    if (!this.waitingBytes) this.wholeBytes = 0;
   }
 
   cancel() {

@@ -1,7 +1,9 @@
 // One port: its terminal, and all that is done to it.
 import { Connection } from "./connection.js";
 import { Keys } from "./keys.js";
+import { Pastes } from "./paste.js";
 import { Screen } from "./screen.js";
+import { thousands } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const main = document.querySelector("main");
@@ -9,7 +11,7 @@ const port = main.dataset.port;
 const tab = String(crypto.getRandomValues(new Uint32Array(2))); // by it a tab that comes back is known
 const encoder = new TextEncoder();
 const TOLD_MS = 8000;
-const LONG_PASTE_BYTES = 512; // then it says how far it is
+const MOST_ROWS = 5; // of the line to send, when it is several
 
 const screen = new Screen(byId("terminal"));
 const terminal = screen.terminal;
@@ -21,15 +23,14 @@ const connection = new Connection({
   open: () => connection.ask({ type: "attach", port, name: tab, read_only: false }),
   closed: () => {
     Object.assign(state, { connected: false, wroteBefore: state.wroteBefore || state.writing, writing: false });
+    pastes.lost();
+    byId("question").close("no"); // who asked is gone, and the next question may have the same number
     show();
   },
   message: (message) => handlers[message.type]?.(message),
   data: (bytes) => screen.show(bytes),
-  queue: (waiting, whole) => {
-    byId("queue").hidden = waiting === 0 || whole < LONG_PASTE_BYTES;
-    byId("queue-said").textContent = `Sent ${thousands(whole - waiting)} of ${thousands(whole)} bytes`;
-  },
 });
+const pastes = new Pastes(port, connection);
 
 const handlers = {
   attached: ({ status, buttons, enter }) => {
@@ -53,7 +54,11 @@ const handlers = {
     if (you && !matchMedia("(pointer: coarse)").matches) terminal.focus(); // a phone's keyboard comes when asked for
   },
   notice: ({ text }) => tell(text),
-  refused: ({ message, hint }) => tell(hint ? `${message}: ${hint}` : message),
+  refused: ({ message, hint, what }) => {
+    if (what === "paste") pastes.refused(message, hint);
+    else tell(hint ? `${message}: ${hint}` : message);
+  },
+  pasting: (howFar) => pastes.told(howFar),
   ask: async ({ id, question }) => connection.ask({ type: "answer", id, yes: await confirmed(question) }),
 };
 
@@ -102,7 +107,15 @@ function send(text) {
     tell("Read only");
     return;
   }
-  connection.write(encoder.encode(text.replaceAll("\r", state.enter)));
+  if (text === "\x03" && pastes.running) pastes.stop(); // it would wait behind what it is to stop
+  else connection.write(encoder.encode(text.replaceAll("\r", state.enter)));
+}
+
+// Return whether it goes; a newline in it is the Enter key.
+function paste(text, bracketed = false, declined = undefined) {
+  if (state.writing) return pastes.begin(text, bracketed, declined);
+  tell("Read only");
+  return false;
 }
 
 const keys = new Keys(byId("keys"), {
@@ -118,7 +131,20 @@ const keys = new Keys(byId("keys"), {
   },
 });
 
-terminal.onData((data) => state.writing && send(keys.apply(data)));
+// Before xterm.js, which would send it all at once.
+screen.place.addEventListener("paste", (event) => {
+  event.preventDefault();
+  event.stopPropagation();
+  const text = event.clipboardData?.getData("text/plain");
+  if (text) paste(text, terminal.modes.bracketedPasteMode);
+}, { capture: true });
+terminal.onData((data) => {
+  if (!state.writing) return;
+  // A phone's keyboard hands out its clipboard as if it were typed.
+  const pasted = !screen.restoring && /^[^\x1b].*\r./s.test(data);
+  if (pasted) paste(data.replaceAll("\r", "\n"), terminal.modes.bracketedPasteMode);
+  else send(keys.apply(data));
+});
 terminal.onBinary((data) => state.writing && connection.write(Uint8Array.from(data, (c) => c.charCodeAt(0))));
 terminal.onWriteParsed(() => screen.place.classList.contains("cut") && screen.showCursor());
 terminal.element.addEventListener("keydown", (event) => {
@@ -126,15 +152,31 @@ terminal.element.addEventListener("keydown", (event) => {
 });
 
 byId("control").addEventListener("click", () => connection.ask({ type: state.writing ? "release" : "take" }));
-byId("cancel").addEventListener("click", () => connection.cancel());
 
+const field = byId("line");
 byId("compose").addEventListener("submit", (event) => {
   event.preventDefault();
-  const field = byId("line");
-  if (!state.writing) return tell("Read only");
-  send(keys.apply(field.value) === field.value ? `${field.value}\r` : keys.apply(field.value));
-  field.value = "";
+  const text = field.value;
+  const key = keys.apply(text); // Ctrl and a letter
+  if (key !== text) send(key);
+  else if (!paste(text.endsWith("\n") ? text : `${text}\n`, false, () => fill(field.value || text))) return;
+  fill("");
 });
+function fill(text) {
+  field.value = text;
+  grow();
+}
+// Several lines come by pasting only: the Enter key sends, whichever way a phone's keyboard says it.
+field.addEventListener("beforeinput", (event) => {
+  if (event.inputType !== "insertLineBreak" && event.inputType !== "insertParagraph") return;
+  event.preventDefault();
+  byId("compose").requestSubmit();
+});
+field.addEventListener("input", grow);
+function grow() {
+  field.rows = Math.min(field.value.split("\n").length, MOST_ROWS);
+  field.classList.toggle("long", field.value.includes("\n"));
+}
 
 function showButtons(buttons) {
   const made = buttons.map(({ name, label }) => {
@@ -199,10 +241,6 @@ function confirmed(question) {
   }));
   answering = answer;
   return answer;
-}
-
-function thousands(number) {
-  return number.toLocaleString("en-GB");
 }
 
 show();

@@ -18,7 +18,6 @@ const connection = new Connection({
     else if (message.type.endsWith("-changed")) connection.ask({ type: "list-ports" });
   },
   data: () => {},
-  queue: () => {},
 });
 
 setInterval(() => document.visibilityState === "visible" && connection.ask({ type: "list-ports" }), LOOK_MS);

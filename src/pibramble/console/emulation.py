@@ -49,6 +49,7 @@ _FLAGS = (
 class _Stream(pyte.Stream):
     """pyte's parser, for more sequences."""
 
+    escape = {**pyte.Stream.escape, "E": "next_line"}  # noqa: RUF012 (as it is in pyte)
     csi = {  # noqa: RUF012 (as it is in pyte)
         **pyte.Stream.csi,
         "S": "scroll_up",
@@ -68,6 +69,18 @@ def _unwrapped(name: str) -> Any:  # noqa: ANN401 (a method of pyte's, with its 
     def settled(self: Terminal, *args: Any, **options: Any) -> None:  # noqa: ANN401
         self.cursor.x = min(self.cursor.x, self.columns - 1)
         getattr(super(Terminal, self), name)(*args, **options)
+
+    return settled
+
+
+def _erasing(name: str) -> Any:  # noqa: ANN401 (likewise)
+    """Return a method of pyte's that leaves blanks behind: of the cursor's look they have the background alone."""
+
+    def settled(self: Terminal, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        look, self.cursor.attrs = self.cursor.attrs, self.blank
+        getattr(super(Terminal, self), name)(*args, **options)
+        self.cursor.attrs = look
 
     return settled
 
@@ -100,16 +113,62 @@ class Terminal(pyte.Screen):
         self._stream.feed(self._decoder.decode(TOKEN.sub(_digestible, whole).translate(None, _IGNORED)))
 
     linefeed = _unwrapped("linefeed")
-    reverse_index = _unwrapped("reverse_index")
     cursor_up = _unwrapped("cursor_up")
     cursor_down = _unwrapped("cursor_down")
-    erase_in_line = _unwrapped("erase_in_line")
-    erase_characters = _unwrapped("erase_characters")
-    insert_characters = _unwrapped("insert_characters")
-    delete_characters = _unwrapped("delete_characters")
-    insert_lines = _unwrapped("insert_lines")
-    delete_lines = _unwrapped("delete_lines")
+    erase_in_line = _erasing("erase_in_line")
+    erase_characters = _erasing("erase_characters")
     tab = _unwrapped("tab")
+
+    @property
+    def blank(self) -> Any:  # noqa: ANN401 (pyte's own)
+        """Return what comes where nothing is left: a blank on the background that is chosen (xterm's "bce")."""
+        return self.default_char._replace(bg=self.cursor.attrs.bg)
+
+    def insert_characters(self, count: int | None = None) -> None:
+        """Insert blanks (ICH)."""
+        self._shift_cells(count or 1, forward=True)
+
+    def delete_characters(self, count: int | None = None) -> None:
+        """Delete characters (DCH)."""
+        self._shift_cells(count or 1, forward=False)
+
+    def insert_lines(self, count: int | None = None) -> None:
+        """Insert blank lines (IL)."""
+        self._shift_lines(count or 1, forward=True)
+
+    def delete_lines(self, count: int | None = None) -> None:
+        """Delete lines (DL)."""
+        self._shift_lines(count or 1, forward=False)
+
+    def _shift_cells(self, count: int, *, forward: bool) -> None:
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        self.dirty.add(self.cursor.y)
+        line, begin = self.buffer[self.cursor.y], self.cursor.x
+        cells = [line[column] for column in range(begin, self.columns)]
+        blanks = [self.blank] * min(count, len(cells))
+        moved = [*blanks, *cells] if forward else [*cells[count:], *blanks]
+        line.update(zip(range(begin, self.columns), moved, strict=False))
+
+    def _shift_lines(self, count: int, *, forward: bool) -> None:
+        top, bottom = self.margins or (0, self.lines - 1)
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        if top <= self.cursor.y <= bottom:
+            self._scroll_rows(self.cursor.y, bottom, count, down=forward)
+            self.carriage_return()
+
+    def _scroll_rows(self, top: int, bottom: int, count: int, *, down: bool) -> None:
+        """Move the rows of a region; blank ones come in."""
+        self.dirty.update(range(self.lines))
+        rows = [self.buffer.pop(row, None) for row in range(top, bottom + 1)]
+        blanks = [None] * min(count, len(rows))
+        moved = [*blanks, *rows][: len(rows)] if down else [*rows[count:], *blanks]
+        coloured = self.blank != self.default_char
+        for row, line in enumerate(moved, start=top):
+            if line is not None:
+                self.buffer[row] = line
+        come = range(top, top + len(blanks)) if down else range(bottom + 1 - len(blanks), bottom + 1)
+        for row in come if coloured else ():
+            self.buffer[row].update((column, self.blank) for column in range(self.columns))
 
     def set_tab_stop(self) -> None:
         """Set a tab stop where the cursor is seen, also when it waits to wrap."""
@@ -119,17 +178,41 @@ class Terminal(pyte.Screen):
         """Erase (ED); 3 is about what has scrolled off, which is not here."""
         if how != 3:  # noqa: PLR2004
             self.cursor.x = min(self.cursor.x, self.columns - 1)
+            look, self.cursor.attrs = self.cursor.attrs, self.blank
             super().erase_in_display(how, **options)
             for row in _erased_rows(how, self.cursor.y, self.lines):  # pyte colours only where there was something
-                self.buffer[row].update((column, self.cursor.attrs) for column in range(self.columns))
+                self.buffer[row].update((column, self.blank) for column in range(self.columns))
+            self.cursor.attrs = look
+
+    def alignment_display(self) -> None:
+        """Fill the screen with E (DECALN), in the look that is chosen, as xterm.js does."""
+        for row in range(self.lines):
+            self.buffer[row].update((column, self.cursor.attrs._replace(data="E")) for column in range(self.columns))
 
     def index(self) -> None:
         """Go down a line (IND): below the scrolling region without scrolling it."""
         self.cursor.x = min(self.cursor.x, self.columns - 1)
-        if self.margins and self.cursor.y > self.margins.bottom:
+        top, bottom = self.margins or (0, self.lines - 1)
+        if self.cursor.y == bottom:
+            self._scroll_rows(top, bottom, 1, down=False)
+        elif self.cursor.y > bottom:
             self.cursor.y = min(self.cursor.y + 1, self.lines - 1)
         else:
-            super().index()
+            self.cursor_down()
+
+    def next_line(self) -> None:
+        """Go to the beginning of the next line (NEL)."""
+        self.index()
+        self.carriage_return()
+
+    def reverse_index(self) -> None:
+        """Go up a line (RI)."""
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        top, bottom = self.margins or (0, self.lines - 1)
+        if self.cursor.y == top:
+            self._scroll_rows(top, bottom, 1, down=True)
+        else:
+            self.cursor_up()
 
     def tabs(self, count: int = 1, **_: Any) -> None:  # noqa: ANN401 (pyte's dispatcher's)
         """Go forward over tab stops (CHT)."""
@@ -166,23 +249,16 @@ class Terminal(pyte.Screen):
 
     def scroll_up(self, count: int = 1, **_: Any) -> None:  # noqa: ANN401
         """Scroll the region up (SU)."""
-        self._scroll(min(count or 1, self.lines), self.index, at_top=False)
+        self._scroll_rows(*(self.margins or (0, self.lines - 1)), count or 1, down=False)
 
     def scroll_down(self, count: int = 1, **_: Any) -> None:  # noqa: ANN401
         """Scroll the region down (SD)."""
-        self._scroll(min(count or 1, self.lines), self.reverse_index, at_top=True)
+        self._scroll_rows(*(self.margins or (0, self.lines - 1)), count or 1, down=True)
 
     def back_tab(self, count: int = 1, **_: Any) -> None:  # noqa: ANN401
         """Go back to the tab stop before (CBT)."""
         for _number in range(min(count or 1, self.columns)):
             self.cursor.x = max((stop for stop in self.tabstops if stop < self.cursor.x), default=0)
-
-    def _scroll(self, count: int, step: Any, *, at_top: bool) -> None:  # noqa: ANN401 (a method of pyte's)
-        top, bottom = self.margins or (0, self.lines - 1)
-        row, self.cursor.y = self.cursor.y, top if at_top else bottom
-        for _ in range(count):
-            step()
-        self.cursor.y = row
 
     def save_cursor(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
         """Save the cursor: each screen has one place for it, not a stack."""
@@ -237,6 +313,9 @@ class Terminal(pyte.Screen):
         if mode is not None and self._normal is None:
             self._normal, fresh = self.buffer, type(self.buffer[0])
             self.buffer = defaultdict(lambda: fresh(self.default_char))
+            if self.blank != self.default_char:
+                for row in range(self.lines):
+                    self.buffer[row].update((column, self.blank) for column in range(self.columns))
         elif mode is None and self._normal is not None:
             self.buffer, self._normal = self._normal, None
         self.alternate = mode

@@ -36,7 +36,7 @@ QUIET_SECONDS = 1.0  # after which an unfinished line is logged even if it may h
 MOST_READS = 8  # in a row from one line, before the others have their turn
 _FULL_READ_BYTES = 1024  # so much at once: there is probably more
 WRITE_BYTES = 4096  # at once; whoever loses control stops at such a boundary
-LONGEST_DRAIN_SECONDS = 2.0  # before a break; then it is sent all the same
+LONGEST_DRAIN_SECONDS = 2.0  # before a break, or a paste's next line; then it is sent all the same
 
 
 class NotWriterError(BusyError):
@@ -339,9 +339,16 @@ class Line:
             other.notice(WriterChanged(self.port.name, name, you=other is viewer))
         self._listener(WriterChanged(self.port.name, name))
 
+    def must_write(self, viewer: Viewer) -> None:
+        """Raise NotWriterError for whoever has no control, LineError while the device is not there."""
+        if self.writer is not viewer:
+            who = f"{self.writer.name} has control" if self.writer else "nobody has control"
+            raise NotWriterError(f"you do not write on {self.port.name}: {who}", hint="take control first")
+        self._open_device()
+
     def write_now(self, viewer: Viewer, data: bytes) -> int:
         """Write what the device takes at once, and return how much that is. Raises NotWriterError, LineError."""
-        self._must_write(viewer)
+        self.must_write(viewer)
         if self._writing.locked():
             return 0
         return self._put(memoryview(data))
@@ -351,11 +358,16 @@ class Line:
         async with self._writing:
             rest = memoryview(data)
             while rest:
-                self._must_write(viewer)
+                self.must_write(viewer)
                 written = self._put(rest[:WRITE_BYTES])
                 rest = rest[written:]
                 if rest and not written:
                     await self._wait_for_room()
+
+    async def drained(self) -> None:
+        """Wait until what was written is on the wire, as far as the kernel tells; LONGEST_DRAIN_SECONDS at most."""
+        if self._device is not None:
+            await self._drain(self._device)
 
     async def send_break(self, viewer: Viewer, seconds: float | None = None) -> None:
         """Hold the line low, after all that was written has left. Raises NotWriterError, LineError, DeviceError."""
@@ -363,7 +375,7 @@ class Line:
         if not 0 < duration <= 10:  # noqa: PLR2004 (longer than any device waits for)
             raise UsageError(f"a break of {duration:g} s", hint="Cisco's ROM monitor wants 0.1 to 0.5 s")
         async with self._writing:
-            self._must_write(viewer)
+            self.must_write(viewer)
             device = self._open_device()
             await self._drain(device)
             began = time.monotonic()
@@ -380,7 +392,7 @@ class Line:
     async def change(self, viewer: Viewer, settings: Settings) -> None:
         """Change speed and framing. Raises NotWriterError, LineError, DeviceError."""
         async with self._writing:
-            self._must_write(viewer)
+            self.must_write(viewer)
             self._open_device().configure(settings)
             self.settings = settings
         self._log.mark(f"changed to {settings}")
@@ -394,13 +406,8 @@ class Line:
         if found is None:
             known = ", ".join(other.name for other in self.profile.buttons) or "none"
             raise UsageError(f'{self.profile.name} has no button "{button}"', hint=f"it has {known}")
-        self._must_write(viewer)
+        self.must_write(viewer)
         await buttons.run(self, viewer, found)
-
-    def _must_write(self, viewer: Viewer) -> None:
-        if self.writer is not viewer:
-            who = f"{self.writer.name} has control" if self.writer else "nobody has control"
-            raise NotWriterError(f"you do not write on {self.port.name}: {who}", hint="take control first")
 
     def _put(self, data: memoryview) -> int:
         device = self._open_device()

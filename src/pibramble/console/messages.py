@@ -25,6 +25,8 @@ WINDOW_BYTES = (
     16 << 10
 )  # a client sends no more than this ahead of `Written`: its other messages are then never held up
 
+LARGEST_PASTE_BYTES = 512 << 10  # nine minutes at 9600 baud; as JSON it still fits a frame
+
 
 class MessageError(PibrambleError):
     """The other side said something that is no message."""
@@ -89,6 +91,17 @@ class Press:
 
 
 @attrs.frozen
+class Paste:
+    """Send a text as slowly as the profile says; each newline is the Enter key. A long one is asked about first.
+
+    Answered by `Pasting` until all of it has gone; `Cancel` stops it.
+    """
+
+    text: str
+    bracketed: bool = False  # the device's program has asked for the marks of a bracketed paste
+
+
+@attrs.frozen
 class Answer:
     """What the person said to an `Ask`."""
 
@@ -130,6 +143,7 @@ Request = (
     | SendBreak
     | ChangeSettings
     | Press
+    | Paste
     | Answer
     | OpenDevice
     | WhereLog
@@ -208,6 +222,16 @@ class Cancelled:
     """So many bytes were thrown away."""
 
     bytes: int
+
+
+@attrs.frozen
+class Pasting:
+    """How far a paste is: told when it begins, now and then, and when all its bytes have gone."""
+
+    bytes: int
+    of_bytes: int
+    lines: int
+    of_lines: int
 
 
 @attrs.frozen
@@ -296,7 +320,20 @@ class Refused:
 
 Event = StateChanged | WriterChanged | ViewersChanged | SettingsChanged | Ask | Notice
 
-Reply = Ports | Attached | Restored | Opened | Written | Cancelled | LogAt | ErrorCounts | Missed | Refused | Event
+Reply = (
+    Ports
+    | Attached
+    | Restored
+    | Opened
+    | Written
+    | Cancelled
+    | Pasting
+    | LogAt
+    | ErrorCounts
+    | Missed
+    | Refused
+    | Event
+)
 
 Message = Request | Reply
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from pibramble.console.conversation import Wire
-from pibramble.console.model import Enter, Pacing
+from pibramble.console.model import Enter, Pacing, Settings
 from pibramble.console.sequences import readable
 from pibramble.errors import PibrambleError
 
@@ -53,6 +53,12 @@ async def send(
             await asyncio.sleep(pacing.per_line_seconds)
 
 
+def least_seconds(data: bytes, pacing: Pacing, settings: Settings) -> float:
+    """Return how long a text takes at least; what the device needs for its answers is not in it."""
+    per_character = max(settings.character_seconds, pacing.per_character_seconds)
+    return len(data) * per_character + len(data.splitlines()) * pacing.per_line_seconds
+
+
 class Echo:
     """Compares what comes back with what was sent."""
 
@@ -65,13 +71,46 @@ class Echo:
         """Wait for a line's echo; blanks do not count. Raises EchoError."""
         wanted = _BLANK.sub(b"", line)
         deadline = time.monotonic() + self._patience_seconds
-        while (at := (came := _BLANK.sub(b"", readable(self._heard))).find(wanted)) < 0:
+        while (end := echo_end(came := _BLANK.sub(b"", readable(self._heard)), wanted)) is None:
             try:
                 async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
                     self._heard += await self._wire.read()
             except TimeoutError:
                 raise _unlike(line, number, readable(self._heard)) from None
-        self._heard = came[at + len(wanted) :]
+        self._heard = came[end:]
+
+
+def echo_end(came: bytes, wanted: bytes) -> int | None:
+    """Return where the echo of `wanted` ends in what came, neither with blanks; None: it is not there.
+
+    IOS shifts a line that reaches the edge of the screen to the left, and writes it again behind a dollar sign (Cisco's
+    "Using the Command-Line Interface", wrapping commands): what is written again must be what went before.
+    """
+    if (at := came.find(wanted)) >= 0:
+        return at + len(wanted)
+    if b"$" in came:
+        for at in range(len(came)):
+            if (end := _shifted_end(came, at, wanted)) is not None:
+                return end
+    return None
+
+
+def _shifted_end(came: bytes, at: int, wanted: bytes) -> int | None:
+    """Match an echo from `at` on, with a line written again now and then."""
+    matched = 0
+    while matched < len(wanted):
+        if came[at : at + 1] == wanted[matched : matched + 1]:
+            matched, at = matched + 1, at + 1
+        elif matched and came[at : at + 1] == b"$":
+            again = next(
+                (n for n in range(matched, 0, -1) if came.startswith(wanted[matched - n : matched], at + 1)), 0
+            )
+            if not again:
+                return None
+            at += 1 + again
+        else:
+            return None
+    return at
 
 
 def _unlike(line: bytes, number: int, came: bytes) -> EchoError:

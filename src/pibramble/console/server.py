@@ -17,6 +17,7 @@ from pibramble.console.backlog import Backlog
 from pibramble.console.broker import Broker
 from pibramble.console.line import Line
 from pibramble.console.messages import (
+    LARGEST_PASTE_BYTES,
     WINDOW_BYTES,
     Answer,
     Ask,
@@ -36,6 +37,8 @@ from pibramble.console.messages import (
     MessageError,
     OpenDevice,
     Opened,
+    Paste,
+    Pasting,
     Ports,
     Press,
     Refused,
@@ -70,7 +73,7 @@ class _Job:
 
     what: str  # the type of the request
     run: Callable[[], Awaitable[None]]
-    bytes: int = 0
+    bytes: int = 0  # of typed data; not of a paste, which is one message
 
 
 class Connection(asyncio.Protocol):
@@ -89,6 +92,7 @@ class Connection(asyncio.Protocol):
         self._jobs: deque[_Job] = deque()
         self._working: asyncio.Task[None] | None = None
         self._queued_bytes = 0
+        self._pasted_bytes = 0  # of pastes that have not gone whole
         self._unsaid_bytes = 0  # written, and not yet acknowledged
         self._refused_at = -_REFUSE_SECONDS
         self._questions: dict[int, asyncio.Future[bool]] = {}
@@ -207,6 +211,8 @@ class Connection(asyncio.Protocol):
                 case Press():
                     line = self._attached()
                     self._queue(_Job("press", lambda: line.press(self, request.button)))
+                case Paste():
+                    self._paste(self._attached(), request)
         except ValueError as error:
             self._say(Refused(str(error)))
         except PibrambleError as error:
@@ -269,6 +275,34 @@ class Connection(asyncio.Protocol):
             self._queued_bytes -= len(part)
             self._acknowledge(len(part))
 
+    def _paste(self, line: Line, request: Paste) -> None:
+        size = len(request.text.encode())
+        try:
+            line.must_write(self)
+            if self._pasted_bytes + size > LARGEST_PASTE_BYTES:
+                raise UsageError(
+                    f"a paste of {self._pasted_bytes + size:,} bytes; {LARGEST_PASTE_BYTES:,} are the most",
+                    hint=f"as a file it goes: pibramble console {line.port.name} --send-file FILE",
+                )
+        except PibrambleError as error:
+            self._refuse("paste", error)
+            return
+        self._pasted_bytes += size
+        self._queue(_Job("paste", lambda: self._run_paste(line, request)))
+
+    async def _run_paste(self, line: Line, request: Paste) -> None:
+        from pibramble.console import paste
+
+        gone = 0
+
+        def told(how_far: Pasting) -> None:
+            nonlocal gone
+            self._pasted_bytes -= how_far.bytes - gone
+            gone = how_far.bytes
+            self._say(how_far)
+
+        await paste.run(line, self, request, told)
+
     def _acknowledge(self, count: int) -> None:
         self._unsaid_bytes += count
         if self._unsaid_bytes >= _ACKNOWLEDGE_BYTES:
@@ -303,7 +337,7 @@ class Connection(asyncio.Protocol):
 
     def _drop_jobs(self, but_not: asyncio.Task[None] | None = None) -> int:
         """Throw away what has not gone down the line; return how many bytes that is."""
-        dropped, self._queued_bytes = self._queued_bytes, 0
+        dropped, self._queued_bytes, self._pasted_bytes = self._queued_bytes + self._pasted_bytes, 0, 0
         self._unsaid_bytes = 0
         self._jobs.clear()
         if self._working is not None and self._working is not but_not:

@@ -16,10 +16,13 @@ from pibramble.console.client import Client
 from pibramble.console.ear import Ear
 from pibramble.console.menu import Command, Keys, Prompt, Typed, help_lines
 from pibramble.console.messages import (
+    LARGEST_PASTE_BYTES,
     Ask,
     Attached,
     Missed,
     Notice,
+    Paste,
+    Pasting,
     Refused,
     Reply,
     SettingsChanged,
@@ -27,10 +30,14 @@ from pibramble.console.messages import (
     WriterChanged,
 )
 from pibramble.console.model import Enter, Settings, State
+from pibramble.console.outgoing import Outgoing
+from pibramble.console.paste import ASK_LINES
+from pibramble.console.pasted import Gathered, Marks, Pasted, is_block
 from pibramble.console.terminal import Output, raw
 from pibramble.errors import Exit, PibrambleError
 
-LARGEST_PASTE_BYTES = 32 << 20  # held here, so that it can be thrown away; more than that waits in the terminal
+ENDLESS_SECONDS = 5.0  # without a further piece, the end of a paste was lost on the way
+GATHER_SECONDS = 0.1  # without a further block, a paste that nothing marks is whole
 LARGEST_HELD_BYTES = 1 << 20  # of output, while the menu asks something
 READING_SECONDS = 1.5  # a line that is ours, over a full-screen program's
 REMIND_SECONDS = 5.0  # between two reminders that typing has no effect
@@ -50,15 +57,18 @@ class Shell:
         self._stdin, self._stdout = stdin, stdout
         self.client = Client(self._data, self._event)
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._keys = Keys()
+        self._keys, self._marks = Keys(), Marks()
+        self._gathered = Gathered()  # a paste that nothing marks
+        self._typed_at = time.monotonic()
+        self._whole: asyncio.TimerHandle | None = None  # when it is taken for whole
+        self._pasting: Pasting | None = None  # how far the broker is with a paste
         self._output: Output | None = None
         self._attached: Attached | None = None
         self._writer: str | None = None
         self._mine = False
         self._greeted = False  # the greeting has said that we have control
         self._redrawing: asyncio.TimerHandle | None = None
-        self._outgoing = bytearray()
-        self._sending: asyncio.Task[None] | None = None
+        self._outgoing = Outgoing(self.client, full=self._deafen, empty=self._listen)
         self._tasks: set[asyncio.Task[None]] = set()
         self._echo: Ear | None = None  # while a file is sent
         self._dialogue: Callable[[bytes], None] | None = None  # takes the keys while the menu asks something
@@ -84,14 +94,18 @@ class Shell:
                 loop.remove_reader(self._stdin)
                 for number in signals:
                     loop.remove_signal_handler(number)
-                if self._redrawing is not None:
-                    self._redrawing.cancel()
-                for task in (*self._tasks, *([self._sending] if self._sending else [])):
+                for timer in (self._redrawing, self._whole):
+                    if timer is not None:
+                        timer.cancel()
+                for task in self._tasks:
                     task.cancel()
+                self._outgoing.stop()
                 self._output.close()
                 self.client.close()
 
     async def _begin(self) -> None:
+        if self._output is not None and os.isatty(self._stdin):
+            self._output.mark_pastes()
         self._dialogue = lambda _keys: None  # what is said here stands above the restored screen, and does not move it
         attached = await self.client.attach(self._port, self._name, read_only=self._read_only)
         self._attached, status = attached, attached.status
@@ -105,7 +119,7 @@ class Shell:
         )
         self._close_dialogue()
         if os.isatty(self._stdin):
-            asyncio.get_running_loop().add_reader(self._stdin, self._typed)
+            self._listen()
 
     def _control(self) -> str:
         if self._read_only:
@@ -133,7 +147,7 @@ class Shell:
         else:
             self._held += data
 
-    def _event(self, event: Reply) -> None:  # noqa: C901 (one case for each event)
+    def _event(self, event: Reply) -> None:  # noqa: C901, PLR0912 (one case for each event)
         match event:
             case WriterChanged():
                 self._writer, self._mine = event.writer, event.you
@@ -157,10 +171,18 @@ class Shell:
                 self._tell(f"{event.bytes:,} bytes went by unseen; the log has them")
             case Ask():
                 self._ask(event)
+            case Pasting():
+                self._pasting = event if event.bytes < event.of_bytes else None
+                if self._pasting is None and event.of_lines > ASK_LINES:
+                    self._tell(f"{event.of_lines:,} lines pasted")
             case Refused():
-                self._outgoing.clear()
+                self._outgoing.drop()
+                self._pasting = None
                 self._stop_file(event.message)
-                self._tell(f"{event.message}{f' ({event.hint})' if event.hint else ''}")
+                if "\n" in event.hint:
+                    self._tell(event.message, *event.hint.splitlines())
+                else:
+                    self._tell(f"{event.message}{f' ({event.hint})' if event.hint else ''}")
 
     def _write(self, data: bytes) -> None:
         if self._output is not None:
@@ -189,16 +211,26 @@ class Shell:
             data = b""
         if not data:  # the terminal has hung up
             self._end(128 + signal.SIGHUP)
-        elif self._dialogue is not None:
-            self._dialogue(data)
-        else:
-            self._take(data)
+            return
+        now = time.monotonic()
+        if now - self._typed_at > ENDLESS_SECONDS and (unended := self._marks.give_up()):
+            self._paste(unended)
+        self._typed_at = now
+        for part in self._marks.feed(data):
+            if self._dialogue is not None:
+                self._dialogue(part.data if isinstance(part, Pasted) else part)
+            elif isinstance(part, Pasted):
+                self._paste(part)
+            else:
+                self._take(part)
 
     def _take(self, data: bytes) -> None:
         for action in self._keys.feed(data):
             match action:
                 case Typed() if self._dialogue is not None:  # typed ahead of the menu's question
                     self._dialogue(action.data)
+                case Typed() if self._gathered or is_block(action.data):
+                    self._gather(action.data)
                 case Typed():
                     self._send(action.data)
                 case Command():
@@ -213,25 +245,41 @@ class Shell:
             self._reminded_at = time.monotonic()
             self._tell(self._control())
             return
+        if data == b"\x03" and self._pasting:  # it would wait behind what it is to stop
+            self._do(self._cancel())
+            return
         enter = self._attached.enter.encode() if self._attached else b"\r"
-        self._outgoing += data if enter == b"\r" else data.replace(b"\r", enter)
-        if self._sending is None:
-            self._sending = asyncio.get_running_loop().create_task(self._pour())
-        if len(self._outgoing) > LARGEST_PASTE_BYTES:
-            asyncio.get_running_loop().remove_reader(self._stdin)
+        self._outgoing.add(data if enter == b"\r" else data.replace(b"\r", enter))
 
-    async def _pour(self) -> None:
-        try:
-            while self._outgoing:
-                part = bytes(self._outgoing[:4096])
-                del self._outgoing[:4096]
-                await self.client.write(part)
-            if not self._ended.done():
-                asyncio.get_running_loop().add_reader(self._stdin, self._typed)
-        except PibrambleError:
-            self._outgoing.clear()  # `client.lost` ends the shell
-        finally:
-            self._sending = None
+    def _gather(self, data: bytes) -> None:
+        self._gathered.add(data)
+        if self._whole is not None:
+            self._whole.cancel()
+        self._whole = asyncio.get_running_loop().call_later(GATHER_SECONDS, lambda: self._paste(self._gathered.take()))
+
+    def _paste(self, pasted: Pasted) -> None:
+        if not pasted.size:
+            return
+        if not self._mine:
+            self._send(b"\r")  # which says why it goes nowhere
+        elif pasted.too_large:
+            self._tell(
+                f"{pasted.size:,} bytes are too many to paste; {LARGEST_PASTE_BYTES:,} are the most",
+                "Ctrl-] f sends a file of any size",
+            )
+        else:
+            wanted = self._output is not None and self._output.marks_wanted
+            try:
+                self._outgoing.add(Paste(pasted.data.decode(), wanted))
+            except UnicodeDecodeError:
+                self._tell("what was pasted is no text in UTF-8", "Ctrl-] f sends a file as it is")
+
+    def _listen(self) -> None:
+        if not self._ended.done():
+            asyncio.get_running_loop().add_reader(self._stdin, self._typed)
+
+    def _deafen(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._stdin)
 
     # --- The menu ---
 
@@ -277,13 +325,10 @@ class Shell:
 
     async def _cancel(self) -> None:
         self._stop_file("it was thrown away")
-        waiting = len(self._outgoing)
-        self._outgoing.clear()
-        if self._sending is not None:
-            self._sending.cancel()
-            self._sending = None
+        self._pasting = None
+        waiting = self._outgoing.stop() + self._gathered.take().size
         dropped = waiting + await self.client.cancel()
-        asyncio.get_running_loop().add_reader(self._stdin, self._typed)
+        self._listen()
         self._tell(f"{dropped:,} bytes thrown away")
 
     async def _log(self) -> None:

@@ -10,6 +10,8 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from pibramble.console.pasted import ASK_FOR_MARKS, Mode
+
 # What a device's programs may have left switched on. DECSTBM and the origin mode send the cursor home: it is saved.
 GIVEN_BACK = (
     b"\x1b[0m\x1b(B\x0f\x1b>\x1b[4l\x1b[?1l\x1b[?5l\x1b[?7h\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l"
@@ -41,6 +43,7 @@ class Output:
 
     def __init__(self, fd: int, *, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         """Write to `fd`; `pause` and `resume` are told when the terminal is too slow."""
+        self._marks: Mode | None = None
         self._pause, self._resume = pause, resume
         self._buffer = bytearray()
         self._paused = False
@@ -61,8 +64,23 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Write, now or when there is room."""
+        if self._marks is not None:
+            data = self._marks.kept(data)
         if b"\x1b[?" in data and (found := _ALTERNATE.findall(data)):
             self.alternate = found[-1] == b"h"
+        self._put(data)
+
+    def mark_pastes(self) -> None:
+        """Let the terminal mark what is pasted, now and whatever the device says of it."""
+        self._marks = Mode()
+        self._put(ASK_FOR_MARKS)
+
+    @property
+    def marks_wanted(self) -> bool:
+        """Tell whether the device's program has asked for marks itself."""
+        return self._marks is not None and self._marks.wanted
+
+    def _put(self, data: bytes) -> None:
         if self._buffer:
             self._buffer += data
         else:

@@ -36,10 +36,11 @@ _MASKED = {
 _UNUSED_DRIVERS = ("vc4", "vchiq", "snd_bcm2835", "bcm2835_v4l2", "bcm2835_codec", "bcm2835_isp", "bcm2835_mmal_vchiq")
 
 
-def services() -> Iterator[Symlink]:
-    """Yield the units that do not start."""
+def services(*, usb_configured: bool = False) -> Iterator[Symlink]:
+    """Yield the units that do not start; `usb_configured`: what the USB port is, is said in the kernel's configfs."""
     for unit, why in _MASKED.items():
-        yield units.mask(unit, why)
+        if not (usb_configured and unit == "sys-kernel-config.mount"):
+            yield units.mask(unit, why)
     why = "no desktop on a node: it has no screen"
     yield Symlink("/etc/systemd/system/default.target", "/usr/lib/systemd/system/multi-user.target", why)
 

@@ -53,7 +53,8 @@ class Renderer:
         entries: list[Entry] = [*shared, names.hostname(node), *ssh.host_key(self._keyring.hosts[node.name])]
         entries += _head(self._plan, self._keyring) if node.role is Role.HEAD else _worker(self._plan, node)
         if node.board.firmware:
-            entries += [*lean.services(), lean.drivers()]
+            configured = node.link is not None and node.link.console is not None
+            entries += [*lean.services(usb_configured=configured), lean.drivers()]
             entries += [users.console(self._plan)] if self._plan.console_login else []
         return _sorted(node.name, entries)
 
@@ -95,7 +96,7 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
         yield from gps.head(plan, plan.gps)
     yield mpi.hostfile(plan)
     yield mpi.hydra_profile()
-    if plan.consoles:
+    if plan.serves_consoles:
         yield from console.head(plan)
     if any(worker.link and worker.link.kind is Link.USB for worker in plan.workers):
         yield gadget.head()
@@ -114,7 +115,7 @@ def _worker(plan: Plan, node: NodePlan) -> Iterator[Entry]:
         return
     yield from network.worker(plan, node.link, node)
     if node.link.kind is Link.USB:
-        yield from gadget.worker(node, node.link)
+        yield from gadget.console(node, node.link) if node.link.console else gadget.worker(node, node.link)
     elif node.link.kind is Link.SERIAL:
         yield ppp.unit()
         yield from ppp.worker(plan, node, node.link)

@@ -91,6 +91,7 @@ def _facts(plan: Plan, links: Sequence[LinkPlan]) -> list[tuple[str, str]]:
         )
         for console in plan.consoles
     ]
+    facts += [(f"console {name}", f"{device}, on its USB cable") for name, device in plan.node_consoles.items()]
     if any(not link.bridged for link in links):
         facts.insert(3, ("routed", "serial workers have a /32 route and proxy ARP at the head"))
     return facts

@@ -13,6 +13,8 @@ from pibramble.catalog.model import Board
 from pibramble.spec.model import EmulatorSection, Engine, LabSection, Link
 
 BRIDGE = "bramble"  # the head's bridge: USB and Ethernet workers are its ports, and it holds the head's address
+USB_MAKER, USB_PRODUCT = "pibramble", "worker"  # what a USB worker with a console says that it is
+USB_ID = f"usb-{USB_MAKER}_{USB_PRODUCT}"  # and what the head's udev makes of it, before the node's name
 WORKER_INTERFACE = "uplink"  # every worker's only interface, whatever its wire
 
 
@@ -40,6 +42,7 @@ class LinkPlan:
     to_head_bps: int
     rate_verified: bool  # false: nobody has measured this rate on these boards
     mtu: int
+    console: str | None = None  # usb: the serial device at the head that is the worker's console, if it has one there
 
 
 @attrs.frozen
@@ -125,6 +128,16 @@ class Plan:
     containers: ContainersPlan | None = None  # None: no engine
     # The cluster file's text, for the head's card. Another comment in it is no other plan.
     source: str = attrs.field(default="", eq=False, repr=False, metadata={"plain": False})
+
+    @cached_property
+    def node_consoles(self) -> Mapping[str, str]:
+        """Return the serial devices of the head that are workers' consoles, by the workers' names."""
+        return {worker.name: worker.link.console for worker in self.workers if worker.link and worker.link.console}
+
+    @property
+    def serves_consoles(self) -> bool:
+        """Tell whether the head has serial lines to serve."""
+        return bool(self.consoles or self.node_consoles)
 
     @cached_property
     def nodes(self) -> tuple[NodePlan, ...]:

@@ -11,6 +11,7 @@ from pibramble.plan import addresses, containers, interfaces, macs
 from pibramble.plan.macs import End
 from pibramble.plan.model import (
     BRIDGE,
+    USB_ID,
     WORKER_INTERFACE,
     ConsolePlan,
     GpsPlan,
@@ -24,6 +25,10 @@ from pibramble.spec.expand import WorkerSpec, expand
 from pibramble.spec.model import Auto, Cluster, GpsSection, Link
 
 _MBIT = 1_000_000
+
+# What udev calls a worker's serial console (60-serial.rules): by its maker, product and serial number, which
+# files/gadget.py gives it, and by the number of the interface, after the two of the network adapter.
+_ACM_INTERFACE = 2
 
 # One MTU for every wire. A serial frame of 1,500 bytes holds the line for 15 ms at 1 Mbaud and a smaller one would
 # answer sooner, but USB and serial workers share one subnet: bridged nodes take every neighbour's MTU for their own,
@@ -82,7 +87,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             ConsolePlan(section.name, section.port, section.profile, section.settings, section.tcp_port)
             for section in cluster.consoles
         ),
-        web_uplink=bool(cluster.consoles) and cluster.web.uplink,
+        web_uplink=cluster.web.uplink and (bool(cluster.consoles) or any(worker.usb_console for worker in workers)),
         containers=containers.resolve(cluster, workers, head_board),
         source=source,
     )
@@ -111,6 +116,7 @@ def _link(worker: WorkerSpec, interface: str, identity: str, head: Board) -> Lin
         # A UART's rate follows from its clock and Ethernet's from the standard; a gadget's must have been measured.
         rate_verified=worker.link is not Link.USB or worker.board.gadget_measured,
         mtu=_MTU,
+        console=f"/dev/serial/by-id/{USB_ID}_{worker.name}-if{_ACM_INTERFACE:02}" if worker.usb_console else None,
     )
 
 

@@ -36,6 +36,7 @@ class WorkerSpec:
     worker_port: str | None  # serial: the worker's device
     baud: int | None  # serial only
     flow_control: bool
+    usb_console: bool  # a USB gadget with a serial console beside the network adapter
     address: IPv4Address | None  # None: the plan gives one
     mac: str | None
     head_mac: str | None
@@ -79,6 +80,7 @@ def _expand_group(
                 worker_port=worker_port if link is Link.SERIAL else None,
                 baud=baud if link is Link.SERIAL else None,
                 flow_control=group.flow_control if link is Link.SERIAL else False,
+                usb_console=group.usb_console and link is Link.USB,
                 address=own.address or (group.address + index if group.address else None),
                 mac=own.mac.lower() if own.mac else None,
                 head_mac=own.head_mac.lower() if own.head_mac else None,

@@ -135,6 +135,11 @@ class WorkerGroup:
         "The speed of a serial link, in baud. Default: 921600 or the UART's limit.", kind=Kind.BAUD, default=None
     )
     flow_control: bool = _field("RTS and CTS are wired on a serial link.", default=False)
+    usb_console: bool = _field(
+        "A USB worker is a serial console as well, on the same cable; at the head it has the worker's name. Whoever is "
+        "at that end is logged in (console_login). Seen in nothing yet.",
+        default=False,
+    )
     address: IPv4Address | None = _field("The address of a single worker, or of the range's first.", default=None)
     image: str | None = _field(
         "An image of Raspberry Pi OS for their cards, instead of the one in [cards].", kind=Kind.IMAGE, default=None

@@ -103,6 +103,28 @@ def test_the_look_that_a_full_screen_program_found_is_there_again_when_it_ends()
     assert not wrong
 
 
+def test_what_scrolls_in_has_the_background_that_was_chosen_and_nothing_else_of_the_look() -> None:
+    """As xterm does it, and xterm.js, and the Linux console ("bce" in terminfo)."""
+    for scrolls in (b"\x1b[24;1H\n", b"\x1b[24;1H\x1bD", b"\x1b[1;1H\x1bM", b"\x1b[L", b"\x1b[M", b"\x1b[S", b"\x1b[T"):
+        watched = terminal(b"\x1b[1;4;7;33;44m\x1b[5;9r\x1b[r" + scrolls)
+        coloured = {row for row in range(24) if watched.buffer[row][79].bg == "blue"}
+        assert coloured == {0 if scrolls in {b"\x1b[1;1H\x1bM", b"\x1b[L", b"\x1b[T"} else 23}, scrolls
+        (row,) = coloured
+        assert {watched.buffer[row][column] for column in range(80)} == {watched.default_char._replace(bg="blue")}
+    watched = terminal(b"abcdef\x1b[1;4;7;44m\x1b[1;3H\x1b[2@\x1b[1;5H\x1b[P")
+    assert [watched.buffer[0][column].bg for column in (1, 2, 3, 4, 79)] == [
+        "default",
+        "blue",
+        "blue",
+        "default",
+        "blue",
+    ]
+    assert "".join(watched.buffer[0][column].data for column in range(8)) == "ab  def "
+    for erases in (b"\x1b[K", b"\x1b[J", b"\x1b[X"):
+        cell = terminal(b"\x1b[4;7;44m" + erases).buffer[0][0]
+        assert (cell.bg, cell.reverse, cell.underscore) == ("blue", False, False)
+
+
 def test_queries_are_not_asked_again() -> None:
     history = History()
     queries = b"\x1b[6n\x1b[c\x1b[>c\x1b[5n\x1bZ\x05\x1b[?6n\x1bP$qm\x1b\\\x1b]11;?\x07\x1b]4;1;?\x1b\\"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -71,3 +73,50 @@ def test_an_echo_among_prompts_colours_and_wrapped_lines_is_found() -> None:
 
 def test_an_empty_line_needs_no_echo() -> None:
     assert sent(b"\n\n", Pacing(check_echo=True), lambda _: b"").sent == b"\r\r"
+
+
+def shifting(prompt: bytes, width: int = 80, shift: int = 10) -> Callable[[bytes], bytes]:
+    """Return a device that shifts a line as Cisco's documentation says: ten to the left at the edge, behind a $."""
+    line = bytearray()
+
+    def answer(typed: bytes) -> bytes:
+        out = bytearray()
+        for byte in typed:
+            if byte == ord("\r"):
+                line.clear()
+                out += b"\r\n" + prompt
+                continue
+            line.append(byte)
+            out.append(byte)
+            room = width - len(prompt) - 1
+            if len(line) >= room and (len(line) - room) % shift == 0:
+                shown = line[-(room - shift) :]
+                out += b"\b" * room + b"$" + shown + b" " * shift + b"\b" * shift
+        return bytes(out)
+
+    return answer
+
+
+CERTIFICATE = b"3082024B 308201B4 A0030201 02020101 300D0609 2A864886 F70D0101 04050030 31312F30"
+
+
+def test_a_line_that_ios_shifts_at_the_edge_is_known_for_its_echo() -> None:
+    said = b"  " + CERTIFICATE + b"\n  " + CERTIFICATE[::-1] + b"\n  quit\n"
+    device = shifting(b"sw1(config-pubkey-chain)#")
+    assert b"$" in shifting(b"sw1(config-pubkey-chain)#")(CERTIFICATE)
+    assert sent(said, Pacing(check_echo=True), device).sent == said.replace(b"\n", b"\r")
+
+
+@given(st.integers(0, len(CERTIFICATE) - 1))
+def test_of_a_shifted_line_no_letter_may_be_missing_either(lost: int) -> None:
+    wanted = CERTIFICATE.replace(b" ", b"")
+    came = shifting(b"sw1(config-pubkey-chain)#")(CERTIFICATE[:lost] + CERTIFICATE[lost + 1 :] + b"\r")
+    echoed = re.sub(rb"[\x00-\x20]", b"", came)
+    blank = CERTIFICATE[lost : lost + 1] == b" "
+    assert (pacing.echo_end(echoed, wanted) is not None) == blank
+
+
+@given(st.binary(max_size=40), st.binary(min_size=1, max_size=6))
+def test_an_echo_ends_where_it_ends(before: bytes, wanted: bytes) -> None:
+    assert pacing.echo_end(before + wanted, wanted) is not None
+    assert pacing.echo_end(wanted + b"#", wanted) == len(wanted)

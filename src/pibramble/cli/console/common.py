@@ -54,7 +54,7 @@ def bench_folder(context: Context) -> Path:
     from pibramble.files.console import FOLDER as SERVICE_FOLDER
     from pibramble.targets.whereabouts import is_head
 
-    if context.plan.consoles and is_head(context.plan) and os.path.isdir(SERVICE_FOLDER):  # noqa: PTH112 (raises nothing)
+    if context.plan.serves_consoles and is_head(context.plan) and os.path.isdir(SERVICE_FOLDER):  # noqa: PTH112 (raises nothing)
         return Path(SERVICE_FOLDER)
     return context.folder / FOLDER
 

@@ -232,7 +232,7 @@ def _speed(baud: int, uart: Uart | None, port: str, path: Path, *, flow_control:
 def without_effect(view: View) -> Iterator[Finding]:
     """Say which lines have no effect on the link that a worker has."""
     for group in view.groups:
-        for key in _idle_keys(group.link, ("head_port", "worker_port", "baud", "flow_control")):
+        for key in _idle_keys(group.link, ("head_port", "worker_port", "baud", "flow_control", "usb_console")):
             if getattr(group.group, key):
                 yield _idle(group.path(key), group)
     for worker in view.workers:
@@ -244,7 +244,7 @@ def without_effect(view: View) -> Iterator[Finding]:
 def _idle_keys(link: Link | None, keys: tuple[str, ...]) -> Iterator[str]:
     used = {
         None: set(keys),
-        Link.USB: {"mac", "head_mac"},
+        Link.USB: {"mac", "head_mac", "usb_console"},
         Link.SERIAL: {"head_port", "worker_port", "baud", "flow_control"},
         Link.ETHERNET: {"mac", "head_mac", "head_port"},
     }[link]

@@ -83,9 +83,9 @@ class OnHead:
         """Return the way to the nodes."""
         return HeadConnections(plan)
 
-    def consoles(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (boards are plugged in as people like)
-        """Return none: a plan says nothing of consoles' wires; those that there are stand under [[consoles]]."""
-        return {}
+    def consoles(self, plan: Plan) -> Mapping[str, str]:
+        """Return the consoles on USB workers' own cables; those with a wire of their own stand under [[consoles]]."""
+        return plan.node_consoles
 
     def _mend_head(self) -> Iterator[str]:
         """Repair what all links need; yield what was done, or could not be."""
