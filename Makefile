@@ -42,6 +42,7 @@ setup-dev:
 	@scripts/setup dev
 	@scripts/setup gps
 	@scripts/setup swarm
+	@scripts/setup hpcc
 
 transcripts: setup-dev ## Run the commands in README and docs anew and write down what they print
 	@.venv/bin/python scripts/transcripts.py
