@@ -1,14 +1,22 @@
 /*
- * allreduce.c: what the whole network does when all ranks add up vectors. As examples/allreduce.c, but every operation
- * is timed by itself, as the slowest rank sees it, and the median counts.
+ * allreduce.c: what the whole network can do. All ranks add up vectors of growing length, and all get the sum.
  *
- *     usage: allreduce LARGEST_DOUBLES SECONDS_A_SIZE     prints: bytes times median_us shortest_us
+ *     usage: allreduce [LARGEST_DOUBLES [REPEATS [SECONDS]]]        default 65536 doubles, 10 repeats, no limit in time
+ *
+ * MPI_Allreduce is the heart of most parallel programs: every step of a simulation ends in one. It is as fast as the
+ * slowest wire, so one worker on a serial line holds back four on USB. Compare `-x` that worker with leaving it in.
+ *
+ * Every operation is timed by itself, as the slowest rank sees it, and the median counts: on a busy machine a single
+ * late answer spoils a mean. A length is done with after REPEATS, or when its SECONDS are over. `pibramble bench` reads
+ * what is printed.
  */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MOST_TIMES 500
+#define DEFAULT_LARGEST 65536
+#define DEFAULT_REPEATS 10
+#define MOST_REPEATS 500
 
 static int shorter(const void *left, const void *right)
 {
@@ -24,18 +32,32 @@ static double once(const double *mine, double *sum, int length)
     return MPI_Wtime() - began;
 }
 
+/* Element i of rank r is r + i, so element i of the sum is known without asking anybody. */
+static int sum_is_right(const double *sum, int length, int ranks)
+{
+    for (int i = 0; i < length; i++)
+        if (sum[i] != (double)ranks * (ranks - 1) / 2 + (double)ranks * i)
+            return 0;
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
-    static double own[MOST_TIMES], slowest[MOST_TIMES];
+    static double own[MOST_REPEATS], slowest[MOST_REPEATS];
     int rank, ranks;
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    int largest = argc > 1 ? atoi(argv[1]) : 0;
-    double seconds = argc > 2 ? atof(argv[2]) : 0;
-    if (largest < 1 || seconds <= 0) {
-        fprintf(stderr, "allreduce: LARGEST_DOUBLES and SECONDS_A_SIZE must be above 0\n");
-        MPI_Abort(MPI_COMM_WORLD, 2);
+
+    int largest = argc > 1 ? atoi(argv[1]) : DEFAULT_LARGEST;
+    int repeats = argc > 2 ? atoi(argv[2]) : DEFAULT_REPEATS;
+    double seconds = argc > 3 ? atof(argv[3]) : 0;
+    if (largest < 1 || repeats < 1 || repeats > MOST_REPEATS || (argc > 3 && seconds <= 0)) {
+        if (rank == 0)
+            fprintf(stderr, "allreduce: LARGEST_DOUBLES, REPEATS (at most %d) and SECONDS must be above 0\n",
+                    MOST_REPEATS);
+        MPI_Finalize();
+        return 2;
     }
     double *mine = malloc((size_t)largest * sizeof *mine);
     double *sum = malloc((size_t)largest * sizeof *sum);
@@ -46,24 +68,29 @@ int main(int argc, char **argv)
     for (int i = 0; i < largest; i++)
         mine[i] = rank + i;
     once(mine, sum, 1); /* opens the connections: not counted */
-    for (long length = 1; length <= largest; length *= 8) {
-        own[0] = once(mine, sum, (int)length);
-        int times = own[0] > 0 && seconds / own[0] < MOST_TIMES ? (int)(seconds / own[0]) : MOST_TIMES;
-        times = times < 1 ? 1 : times;
+    if (rank == 0)
+        printf("%10s %7s %14s %14s   (%d ranks)\n", "bytes", "times", "median_us", "shortest_us", ranks);
+    for (int length = 1; length <= largest; length *= 8) {
+        own[0] = once(mine, sum, length);
+        int times = repeats;
+        if (seconds > 0 && own[0] * times > seconds)
+            times = own[0] > seconds ? 1 : (int)(seconds / own[0]);
         MPI_Bcast(&times, 1, MPI_INT, 0, MPI_COMM_WORLD); /* rank 0's clock decides for all */
         for (int i = 1; i < times; i++)
-            own[i] = once(mine, sum, (int)length);
+            own[i] = once(mine, sum, length);
         MPI_Reduce(own, slowest, times, MPI_DOUBLE, MPI_MAX, 0, MPI_COMM_WORLD);
-        double expected = (double)ranks * (ranks - 1) / 2 + (double)ranks * (double)(length - 1);
-        if (sum[length - 1] != expected) {
-            fprintf(stderr, "allreduce: the sum of %ld doubles is wrong\n", length);
+        if (!sum_is_right(sum, length, ranks)) {
+            fprintf(stderr, "allreduce: the sum of %d doubles is wrong on rank %d\n", length, rank);
             MPI_Abort(MPI_COMM_WORLD, 1);
         }
         if (rank == 0) {
             qsort(slowest, (size_t)times, sizeof *slowest, shorter);
-            printf("%ld %d %.3f %.3f\n", length * 8, times, slowest[times / 2] * 1e6, slowest[0] * 1e6);
+            printf("%10zu %7d %14.3f %14.3f\n", length * sizeof *mine, times, slowest[times / 2] * 1e6,
+                   slowest[0] * 1e6);
             fflush(stdout);
         }
+        if (length > largest / 8)
+            break;
     }
     free(mine);
     free(sum);

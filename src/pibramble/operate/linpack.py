@@ -127,6 +127,8 @@ def _program(said: Mapping[str, str], built: Mapping[Abi, Path]) -> tuple[str, s
     if not others:
         return _SHELL, ""
     cure = f"`scripts/build-hpcc`, in a checkout of pibramble on a machine of their kind, makes an {OURS} for MPICH"
+    if kinds and all(kind.machine == "ARM" and kind.bits == 32 for kind in kinds):  # noqa: PLR2004 (Debian's hpcc is for MPICH there)
+        cure = f"`pibramble exec -w {fold(others)} -- sudo apt-get install -y hpcc`"
     if without := [node for node, library in others.items() if not library]:
         return "", f"there is no hpcc on {fold(without)}: {cure}"
     library = next(iter(others.values()))

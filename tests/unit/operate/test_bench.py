@@ -59,7 +59,8 @@ def test_a_lone_worker_has_nobody_to_play_with() -> None:
 
 
 def test_what_the_programs_print_is_read_in_seconds() -> None:
-    assert read_curve("1 200 12.500 10.000\n1048576 1 94000.000 93000.000\n") == (
+    headings = "     bytes   times      median_us    shortest_us   (2 ranks)\n"
+    assert read_curve(f"{headings} 1 200 12.500 10.000\n1048576 1 94000.000 93000.000\n") == (
         Sample(1, 12.5e-6, 10e-6, 200),
         Sample(1 << 20, 0.094, 0.093, 1),
     )

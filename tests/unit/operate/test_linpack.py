@@ -104,6 +104,15 @@ def test_where_it_is_missing_the_script_that_makes_it_is_told() -> None:
     assert ready.reason.startswith("there is no hpcc on zero2: `scripts/build-hpcc`, in a checkout")
 
 
+def test_on_old_boards_debian_s_own_package_will_do() -> None:
+    header = bytearray(52)
+    header[:6], header[16], header[18], header[36:40] = b"\x7fELF\x01\x01", 2, 40, (0x200).to_bytes(4, "little")
+    ready = judge({"zero2": f"abi {header.hex()}\nfree_kb 1\n"}, {"zero2": ZERO}, {}, one_machine=False)
+    assert ready.reason == (
+        "there is no hpcc on zero2: `pibramble exec -w zero2 -- sudo apt-get install -y hpcc`"
+    )  # fmt: skip
+
+
 def test_an_hpcc_for_another_mpi_would_run_every_rank_alone_and_is_left_alone() -> None:
     ready = judge(dict.fromkeys(SHARES, said("hpcc libmpi.so.40")), SHARES, {}, one_machine=False)
     assert "zero[1-2] is built for another MPI (libmpi.so.40)" in ready.reason
