@@ -82,7 +82,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             for section in cluster.consoles
         ),
         web_uplink=bool(cluster.consoles) and cluster.web.uplink,
-        containers=containers.resolve(cluster, workers, head_board),
+        containers=containers.resolve(cluster, workers, head_board, head_address),
         source=source,
     )
 

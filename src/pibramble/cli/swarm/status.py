@@ -51,6 +51,10 @@ def _show(found: SwarmStatus) -> None:
     if found.services:
         click.echo()
         show_services(found.services, found.tasks)
+    if found.registry and found.registry.answers:
+        kept = found.registry
+        left = "" if kept.disk_free_mb is None else f", {kept.disk_free_mb:,} MB left"
+        click.echo(f"\nregistry {kept.address}: {len(kept.images)} images, {kept.used_bytes / 1e6:.1f} MB{left}")
     for complaint in found.complaints:
         click.echo(f"pibramble: {complaint.node}: {complaint.problem}\n  {complaint.cure}", err=True)
     if not found.up:

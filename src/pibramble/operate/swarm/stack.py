@@ -22,8 +22,10 @@ def stack_name(file: Path, given: str | None) -> str:
     return name
 
 
-def deploy(manager: Manager, file: Path, name: str) -> None:
+def deploy(manager: Manager, file: Path, name: str, *, registry: bool = False) -> None:
     """Start the stack, or bring it to what the file says now: services that it no longer has are ended.
+
+    `registry`: the head has one, which nodes take images from.
 
     Raises PibrambleError with Docker's words and, where they can be told, the file's line.
     """
@@ -32,8 +34,10 @@ def deploy(manager: Manager, file: Path, name: str) -> None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is no text"
         raise UsageError(f"{file}: {reason}") from None
-    # --resolve-image never: images were pushed to the nodes, no registry knows them.
-    words = ("stack", "deploy", "--prune", "--resolve-image", "never", "--compose-file", "-", name)
+    # Without a registry images were pushed to the nodes, and nobody knows them. With one, the manager asks it now which
+    # image is meant, so that all nodes run the same, and a newer one of the same name is seen.
+    resolve = "always" if registry else "never"
+    words = ("stack", "deploy", "--prune", "--resolve-image", resolve, "--compose-file", "-", name)
     try:
         manager.docker(*words, stdin=text.encode(), timeout_s=_DEPLOY_TIMEOUT_S)
     except PibrambleError as error:
