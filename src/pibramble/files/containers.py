@@ -47,8 +47,9 @@ def engine(plan: Plan) -> Iterator[NodeFile | Symlink]:
 def environment(plan: Plan) -> Mapping[str, str]:
     """Return the engine's environment.
 
-    Without a registry, an image that is there is used as it is. By default the engine asks one on the Internet first, and
-    a cluster without a way there waits ten seconds for each task (moby, daemon/cluster/executor/container/controller.go).
+    Without a registry, an image that is there is used as it is. By default the engine asks one on the Internet first,
+    and a cluster without a way there waits ten seconds for each task (moby,
+    daemon/cluster/executor/container/controller.go).
     """
     return {} if plan.containers and plan.containers.registry else _OFFLINE
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.state import LabState
 from tests.lab.nodes import kill_node
-from tests.lab.swarm.conftest import STACK, SwarmCluster, make_image
+from tests.lab.swarm.conftest import STACK, SwarmCluster, make_image, until
 
 pytestmark = pytest.mark.lab
 
@@ -23,15 +21,6 @@ def stack(engines: SwarmCluster) -> Path:
     file = engines.file.with_name("web.yml")
     file.write_text(STACK)
     return file
-
-
-def until(true: Callable[[], bool], timeout_s: float = 60) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 def answers(cluster: SwarmCluster, node: str) -> set[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,26 +10,12 @@ import pytest
 from pibramble.operate.swarm import archive, push
 from pibramble.progress import SilentProgress
 from tests.lab.nodes import on_node
-from tests.lab.swarm.conftest import SwarmCluster
+from tests.lab.swarm.conftest import SwarmCluster, instead_of
 from tests.unit.operate.swarm import images
 
 pytestmark = pytest.mark.lab
 
 DOCKER = "/usr/local/bin/docker"
-
-
-@contextmanager
-def instead_of(cluster: SwarmCluster, node: str, path: str, script: str | None) -> Iterator[None]:
-    """Put a script in a program's place on a node; None: take the program away."""
-    on_node(cluster, node, f"if [ -e {path} ]; then sudo mv {path} {path}.away; fi")
-    if script is not None:
-        on_node(
-            cluster, node, f"printf '%s\\n' '#!/bin/sh' '{script}' | sudo tee {path} >/dev/null; sudo chmod 755 {path}"
-        )
-    try:
-        yield
-    finally:
-        on_node(cluster, node, f"sudo rm -f {path}; if [ -e {path}.away ]; then sudo mv {path}.away {path}; fi")
 
 
 def refused(cluster: SwarmCluster, code: int) -> str:

@@ -44,10 +44,15 @@ until grep -q 'listening on' "$log"; do
     kill -0 "$writer" 2>/dev/null || {{ tail -n 1 "$log" >&2; exit 1; }}
     sleep 0.1
 done
-docker tag "$name" "$to/$repository" && docker push "$to/$repository" || {{
-    grep -q 'no space left on device' "$log" && echo 'no space left on device' >&2
-    exit 1
-}}
+docker tag "$name" "$to/$repository" || exit 1
+docker push "$to/$repository" &
+pushing=$!
+while kill -0 $pushing 2>/dev/null; do
+    # docker would try five times, ever more slowly.
+    grep -q 'no space left on device' "$log" && {{ kill $pushing; echo 'no space left on device' >&2; exit 1; }}
+    sleep 0.1
+done
+wait $pushing || exit 1
 finished=yes
 """
 
@@ -100,7 +105,7 @@ def publish(
     made = []
     with progress.step(f"Pushing to {head}'s registry", len(image.names), "names") as step:
         for one in image.names:
-            made.append(attrs.evolve(_to_registry(plan, connections, one, found), cannot_run=tuple(unfit)))
+            made.append(attrs.evolve(to_registry(plan, connections, one, found), cannot_run=tuple(unfit)))
             step.advance(1)
     return tuple(made)
 
@@ -126,7 +131,7 @@ def _on_head(connections: Connections, head: str, name: str) -> _Image:
     return _Image((name,), platform, int(said["Size"]))
 
 
-def _to_registry(plan: Plan, connections: Connections, name: str, before: RegistryLook) -> Published:
+def to_registry(plan: Plan, connections: Connections, name: str, before: RegistryLook) -> Published:
     """Push an image that the head's engine has. Raises PibrambleError; then nothing half is left."""
     head = plan.head.name
     called = registry.repository(plan, name)

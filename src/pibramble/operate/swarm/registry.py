@@ -43,8 +43,8 @@ find repositories -path '*/_manifests/tags/*/current/link' | sort | while read -
     echo
 done
 """
-# For scripts that have $storage, $config and $log. The registry runs as its storage's owner, never as root. `sweep` takes
-# away what a push that broke off has left: its pieces, and layers that belong to no image.
+# For scripts that have $storage, $config and $log. The registry runs as its storage's owner, never as root. `sweep`
+# takes away what a push that broke off has left: its pieces, and layers that belong to no image.
 FUNCTIONS = """
 owner=$(stat -c %U "$storage") group=$(stat -c %G "$storage")
 as_owner() { setpriv --reuid "$owner" --regid "$group" --clear-groups "$@"; }

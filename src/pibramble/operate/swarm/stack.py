@@ -12,6 +12,7 @@ from pibramble.operate.swarm.manager import Manager, Service, Task
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _DEPLOY_TIMEOUT_S = 300.0
+_CALM = 2  # looks: a manager that was told of a newer image begins to exchange tasks a moment later
 
 
 def stack_name(file: Path, given: str | None) -> str:
@@ -95,14 +96,20 @@ def services_of(manager: Manager, stack: str) -> tuple[Service, ...]:
 def wait(
     manager: Manager, names: Sequence[str], timeout_s: float, say: Callable[[Service], None]
 ) -> tuple[tuple[Service, ...], tuple[Task, ...]]:
-    """Wait until these services have all their tasks; return them, and the tasks of those that have not."""
+    """Wait until these services have all their tasks, of their newest image.
+
+    Return them, and the tasks of those that have not.
+    """
     deadline = time.monotonic() + timeout_s
+    calm = 0
     while True:
         found = tuple(service for service in manager.services() if service.name in names)
         for service in found:
             say(service)
         unsettled = [service.name for service in found if not service.settled]
-        if not unsettled or time.monotonic() > deadline:
+        unsettled = unsettled or list(manager.updating([service.name for service in found]))
+        calm = 0 if unsettled else calm + 1
+        if calm == _CALM or time.monotonic() > deadline:
             return found, manager.tasks(unsettled)
         time.sleep(0.5)
 

@@ -22,7 +22,7 @@ _LOG = "/run/docker-registry.log"
 _START_TIMEOUT_S = 30.0
 # A disk of its own, as the engine's: whatever this machine's own registry keeps is not the lab's.
 _DISK = 'mkdir -p "$1"; mountpoint -q "$1" || mount -t tmpfs -o "size=$2m,mode=755" registry "$1"; chown "$3:" "$1"'
-_START = 'exec >>"$LOG" 2>&1; exec setpriv --reuid "$1" --regid "$(id -g "$1")" --clear-groups "$2" serve "$3"'
+_START = 'cd /; exec >>"$LOG" 2>&1; exec setpriv --reuid "$1" --regid "$(id -g "$1")" --clear-groups "$2" serve "$3"'
 _ANSWERS = 'exec 3<>"/dev/tcp/${1%:*}/${1#*:}" && printf "GET /v2/ HTTP/1.0\\r\\n\\r\\n" >&3 && grep -q " 200 " <&3'
 
 
