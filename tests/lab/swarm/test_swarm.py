@@ -10,10 +10,25 @@ import pytest
 
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.state import LabState
-from tests.lab.nodes import kill_node
+from tests.lab.nodes import in_world, kill_node, on_node
 from tests.lab.swarm.conftest import STACK, SwarmCluster, make_image, until
 
 pytestmark = pytest.mark.lab
+
+
+PORT_STACK = """\
+version: "3.8"
+services:
+  app:
+    image: web:1
+    stop_grace_period: 1s
+    ports:
+      - {target: 8000, published: 8080, mode: host}
+    deploy:
+      mode: global
+      endpoint_mode: dnsrr
+"""
+ASK = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).recv(80).decode())"
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +42,13 @@ def answers(cluster: SwarmCluster, node: str) -> set[str]:
     """Ask the service by its name from a container on that node; return the host names that answered."""
     said = cluster.docker(node, f"exec {cluster.containers(node)[0]} /web ask app")
     return set(said.split())
+
+
+def running_of(cluster: SwarmCluster, node: str, service: str) -> str:
+    """Return the host name of the service's container on that node."""
+    label = f"label=com.docker.swarm.service.name={service}"
+    ids = cluster.docker(node, f"ps -q --filter {label}").split()
+    return cluster.docker(node, f"inspect --format '{{{{.Config.Hostname}}}}' {ids[0]}").strip() if ids else ""
 
 
 def test_before_there_is_a_swarm_the_status_says_so_and_logs_point_to_up(engines: SwarmCluster) -> None:
@@ -109,6 +131,39 @@ def test_every_task_is_reached_by_name_across_nodes(engines: SwarmCluster) -> No
     assert len(names) == 3
     for node in ("zero1", "zero3"):
         assert until(lambda node=node: answers(engines, node) == names, 20)  # type: ignore[misc]  # bound for the loop
+
+
+def test_a_published_port_is_reached_from_the_cluster_and_by_ssh_from_a_pc_and_from_nowhere_else(
+    engines: SwarmCluster,
+) -> None:
+    file = engines.file.with_name("port.yml")
+    file.write_text(PORT_STACK)
+    said = engines.well("deploy", str(file))
+    assert "port_app  4/4" in said
+    ids = {node: running_of(engines, node, "port_app") for node in engines.nodes}
+    # Each node answers for its own task: from the head, from another worker, and a worker from the head.
+    for source, target in (("head", "zero1"), ("zero2", "zero1"), ("zero3", "head"), ("head", "head")):
+        assert on_node(engines, source, f"python3 -c '{ASK}' {target} 8080").strip() == ids[target]
+    # What a PC does with `ssh -L 8080:zero1:8080 HEAD`: the head's sshd makes the connection.
+    *words, name = engines.connections.interactive("head")
+    through = subprocess.run(
+        [*words, "-W", "zero1:8080", name],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert through.stdout.strip() == ids["zero1"]
+    outside = engines.plan.lab.world[2]
+    script = (
+        "import socket\nprint('', flush=True)\n"
+        f"try: socket.create_connection(('{outside}', 8080), 3)\nexcept OSError as error: print(type(error).__name__)\n"
+    )
+    with in_world(engines, script) as process:
+        assert process.communicate(timeout=20)[0].strip() == "TimeoutError"
+    engines.docker("head", "stack rm port")
+    assert until(lambda: not any(running_of(engines, node, "port_app") for node in engines.nodes))
 
 
 def test_logs_say_who_said_it(engines: SwarmCluster) -> None:
