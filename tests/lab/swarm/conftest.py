@@ -102,7 +102,7 @@ def make_image(folder: Path, name: str, *more: images.Files, **options: str) -> 
     if not program.exists():
         source = Path(__file__).with_name("web.c")
         subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
-    file = folder / f"{name.replace(':', '-')}.tar"
+    file = folder / f"{name.replace(':', '-').replace('/', '-')}.tar"
     return images.save(file, name, [*more, {"web": program.read_bytes()}], **options)
 
 

@@ -80,6 +80,19 @@ def test_a_second_up_changes_nothing(engines: SwarmCluster) -> None:
     assert engines.ids() == before
 
 
+def test_a_second_head_is_refused_and_named(engines: SwarmCluster) -> None:
+    engines.docker("head", "node promote zero1")
+    try:
+        done = engines.swarm("up")
+        assert done.returncode == 1
+        assert "this swarm has another manager beside head: zero1" in done.stderr
+        assert "pibramble exec -w head -- sudo docker node demote zero1" in done.stderr
+    finally:
+        engines.docker("head", "node demote zero1")
+    assert until(lambda: engines.places()["zero1"] == "ready")
+    assert engines.swarm("up").returncode == 0
+
+
 def test_networks_lie_in_the_plans_addresses(engines: SwarmCluster) -> None:
     containers = engines.plan.containers
     assert containers is not None
@@ -185,7 +198,7 @@ def test_a_service_is_scaled_up_and_down(engines: SwarmCluster) -> None:
     ("text", "says"),
     [
         (STACK.replace("image:", "imagee:"), "bad.yml:4: services.app Additional property imagee is not allowed"),
-        (STACK.replace("[inner]", "[inner"), "bad.yml:"),
+        (STACK.replace("[inner]", "[inner"), "bad.yml:4: yaml: line 4: "),
         (STACK.replace("replicas: 3", "replicas: three"), "bad.yml:8: services.app.deploy.replicas must be a integer"),
     ],
 )
