@@ -115,6 +115,16 @@ def test_nodes_may_read_and_nobody_may_write(with_registry: SwarmCluster) -> Non
     with_registry.docker("zero1", f"image rm {own}/library/web:1")
 
 
+def test_an_image_may_name_the_registry_itself(with_registry: SwarmCluster, tmp_path: Path) -> None:
+    name = f"{address(with_registry)}/acme:1"
+    with_registry.well("image", "push", str(make_image(tmp_path, name)))
+    assert set(kept(with_registry)) == {"web:1", name}
+    with_registry.docker("zero1", f"pull -q {name}")
+    with_registry.docker("zero1", f"image rm {name}")
+    with_registry.well("image", "remove", name)
+    assert set(kept(with_registry)) == {"web:1"}
+
+
 def test_a_stack_takes_its_image_from_the_registry(with_registry: SwarmCluster, stack: Path) -> None:
     assert "web_app  2/2" in with_registry.well("deploy", str(stack))
     digest = kept(with_registry)["web:1"]["digest"]
