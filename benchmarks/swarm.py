@@ -1,10 +1,10 @@
 """An image to 8 nodes: `swarm image push`, beside `docker save | ssh docker load` node by node, and a registry.
 
 All begin with the image on the lab's head. The loop runs there, over the connections that `up` opened. The registry is
-the head's: the image is pushed there, then all nodes pull it at once, as those of a swarm do; by the registry's address,
-since for a plain name Docker 20.10 asks first where docker.io is, and waits for that in a lab without the Internet. Its
-pull alone is counted, too: an image is pushed once, and pulled whenever a node needs it. Once nobody has any of the
-image; once all have its base, and a small layer over it is new. It takes `scripts/setup swarm` and root.
+the head's: the image is pushed there, then all nodes pull it at once, as those of a swarm do; by the registry's
+address, since for a plain name Docker 20.10 asks first where docker.io is, and waits for that in a lab without the
+Internet. Its pull alone is counted, too: an image is pushed once, and pulled whenever a node needs it. Once nobody has
+any of the image; once all have its base, and a small layer over it is new. It takes `scripts/setup swarm` and root.
 """
 
 from __future__ import annotations

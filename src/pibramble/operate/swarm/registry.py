@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,10 @@ from pibramble.targets.base import Connections
 _LOOK_TIMEOUT_S = 30.0
 _REMOVE_TIMEOUT_S = 600.0  # all that is left is read once
 MAKE_ROOM = "`pibramble swarm image list`, then `pibramble swarm image remove NAME` for what nobody needs"
+# https://distribution.github.io/distribution/spec/api/, "Pulling an image", and its tags
+_NAME = re.compile(
+    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+)
 _HUB = ("docker.io", "index.docker.io")
 BUSY = 75  # exit code of a script that waited for another push in vain (sysexits.h, EX_TEMPFAIL)
 LOCK = (
@@ -50,7 +55,7 @@ owner=$(stat -c %U "$storage") group=$(stat -c %G "$storage")
 as_owner() { setpriv --reuid "$owner" --regid "$group" --clear-groups "$@"; }
 sweep() {
     cd "$storage/docker/registry/v2" 2>/dev/null || return 0
-    find repositories -type d -name _uploads -prune -exec rm -rf {} +
+    find repositories -type d -name _uploads -prune -exec rm -rf {} + 2>/dev/null
     as_owner docker-registry garbage-collect --delete-untagged "$config" >"$log" 2>&1
 }
 """
@@ -172,7 +177,10 @@ def repository(plan: Plan, name: str) -> str:
     path, colon, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, ":", "latest")
     if "/" not in path and not own:
         path = f"library/{path}"
-    return f"{path}{colon}{tag}"
+    called = f"{path}{colon}{tag}"
+    if not _NAME.fullmatch(called):
+        raise UsageError(f"`{name}` cannot be an image's name", hint="as web:1, or acme/web:1; small letters")
+    return called
 
 
 def said_name(address: str, called: str) -> str:

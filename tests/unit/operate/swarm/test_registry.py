@@ -41,11 +41,19 @@ def test_what_is_shown_is_what_a_stack_says(called: str) -> None:
     assert registry.repository(PLAN, registry.said_name(OWN, called)) == called
 
 
-@pytest.mark.parametrize("name", ["ghcr.io/a/b:1", "localhost/web:1", "pc:5000/web", "web@sha256:1234"])
+@pytest.mark.parametrize(
+    "name", ["ghcr.io/a/b:1", "localhost/web:1", "pc:5000/web", "web@sha256:1234", "../web", "web:../1"]
+)
 def test_an_image_of_another_registry_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         registry.repository(PLAN, name)
     assert "docker tag" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["", "Web:1", "a/../../b:1", "web:", "a b"])
+def test_what_can_be_no_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be an image's name"):
+        registry.repository(PLAN, name)
 
 
 def test_a_plan_without_a_registry_says_how_to_have_one() -> None:
