@@ -198,7 +198,7 @@ def test_a_service_is_scaled_up_and_down(engines: SwarmCluster) -> None:
     ("text", "says"),
     [
         (STACK.replace("image:", "imagee:"), "bad.yml:4: services.app Additional property imagee is not allowed"),
-        (STACK.replace("[inner]", "[inner"), "bad.yml:4: yaml: line 4: "),
+        (STACK.replace("[inner]", "[inner"), "bad.yml:5: yaml: line 5: "),
         (STACK.replace("replicas: 3", "replicas: three"), "bad.yml:8: services.app.deploy.replicas must be a integer"),
     ],
 )
