@@ -16,6 +16,7 @@ from pibramble.files import (
     names,
     network,
     ppp,
+    registry,
     resolver,
     ssh,
     time,
@@ -94,6 +95,7 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
     yield from time.clock(plan, plan.head)
     if plan.gps:
         yield from gps.head(plan, plan.gps)
+    yield from registry.head(plan)
     yield mpi.hostfile(plan)
     yield mpi.hydra_profile()
     if plan.serves_consoles:

@@ -101,6 +101,7 @@ class ContainersPlan:
     bridges: IPv4Network  # of networks within one node
     overlays: IPv4Network  # of networks between nodes
     labels: Mapping[str, Mapping[str, str]]  # by node name: what a stack's placement may ask for
+    registry: str = ""  # ADDRESS:PORT of the head, where nodes read images; empty: there is none
 
 
 @attrs.frozen

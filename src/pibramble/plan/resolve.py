@@ -88,7 +88,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             for section in cluster.consoles
         ),
         web_uplink=cluster.web.uplink and (bool(cluster.consoles) or any(worker.usb_console for worker in workers)),
-        containers=containers.resolve(cluster, workers, head_board),
+        containers=containers.resolve(cluster, workers, head_board, head_address),
         source=source,
     )
 

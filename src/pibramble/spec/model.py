@@ -309,6 +309,9 @@ class ContainersSection:
         "The network that containers get their addresses from. Default: one that collides with no other of this file.",
         default=None,
     )
+    registry: bool = _field(
+        "The head keeps images, and the nodes take them from there when a task needs one.", default=False
+    )
 
 
 @attrs.frozen(kw_only=True)
