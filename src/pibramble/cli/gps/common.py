@@ -36,6 +36,23 @@ def _baud(_ctx: click.Context, _param: click.Parameter, value: str) -> int | Non
     return int(value)
 
 
+class Span(click.FloatRange):
+    """Seconds, or how many times as fast: positive, and a number that a clock can wait for."""
+
+    name = "number"
+
+    def __init__(self, *, or_none: bool = False) -> None:
+        """Let zero pass, too, where `or_none`."""
+        super().__init__(min=0, min_open=not or_none, max=1e8)
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; FloatRange itself lets NaN pass."""
+        number = float(super().convert(value, param, ctx))
+        if number != number:  # noqa: PLR0124 (not a number is none)
+            self.fail(f"{value} is no number", param, ctx)
+        return number
+
+
 baud_option = click.option(
     "--baud", default=AUTO, show_default=True, metavar="BAUD", callback=_baud, help="The port's speed; auto finds it."
 )

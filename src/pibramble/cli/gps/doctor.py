@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from pibramble.cli.context import Context, print_json
-from pibramble.cli.gps.common import baud_option, complete_source
+from pibramble.cli.gps.common import Span, baud_option, complete_source
 from pibramble.errors import Exit
 
 
 @click.command()
 @click.argument("source", default="", shell_complete=complete_source)
 @baud_option
-@click.option("--seconds", default=5.0, show_default=True, help="How long to watch.")
+@click.option("--seconds", type=Span(), default=5.0, show_default=True, help="How long to watch.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def command(context: Context, source: str, *, baud: int | None, seconds: float, as_json: bool) -> int:
