@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 
-import attrs
-
+from pibramble.gps import doctor_programs
 from pibramble.gps.calendar import unrolled
 from pibramble.gps.detect import Attempt
-from pibramble.gps.model import Chosen, Chrony, GpsState, Mode
+from pibramble.gps.findings import Finding, Observation, Severity
+from pibramble.gps.model import Chosen, Chrony, Mode
 from pibramble.gps.protocols import Protocol, Sound
 
 _FAINT_DBHZ = 25  # below it a signal is heard but its message is not read
@@ -22,50 +21,6 @@ _FEW = 20  # sentences: fewer tell no share
 _MOST_LEAP_S = 18
 _NEAR_WHOLE_S = 0.15
 _OFF_S = 0.9  # a message takes up to that long: less says nothing
-
-
-class Service(StrEnum):
-    """How it stands with a program that should be at work."""
-
-    TALKING = "talking"
-    SILENT = "not talking"
-    MISSING = "not installed"
-    UNASKED = "not asked"
-
-
-class Severity(StrEnum):
-    """How bad it is."""
-
-    GOOD = "good"
-    NOTE = "note"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@attrs.frozen
-class Finding:
-    """What one rule found."""
-
-    rule: str
-    severity: Severity
-    what: str
-    cure: str = ""
-
-
-@attrs.frozen
-class Observation:
-    """All that the rules look at. None or empty: it was not looked at."""
-
-    now: dt.datetime  # the system's clock
-    port: str = ""
-    wanted_baud: int | None = None  # the speed that was asked for
-    attempts: tuple[Attempt, ...] = ()  # what was heard of the port, speed by speed
-    state: GpsState | None = None  # the last that the receiver or gpsd said
-    live: bool = True  # not a log, whose days are past
-    gpsd: Service = Service.UNASKED
-    gpsd_problem: str = ""
-    chrony: Service = Service.UNASKED
-    chronys: Chrony | None = None
 
 
 def examine(observation: Observation) -> tuple[Finding, ...]:
@@ -151,13 +106,8 @@ def _checksums(seen: Observation) -> Iterator[Finding]:
 # --- the receiver ----------------------------------------------------------------------------------------------------
 
 
-def _said_nothing(seen: Observation) -> bool:
-    state = seen.state
-    return state is None or (not state.counts.epochs and state.fix.mode is Mode.UNKNOWN)
-
-
 def _fix(seen: Observation) -> Iterator[Finding]:
-    if _said_nothing(seen) or seen.state is None:
+    if seen.said_nothing or seen.state is None:
         return
     fix, sky = seen.state.fix, seen.state.sky
     if fix.mode >= Mode.THREE_D:
@@ -260,94 +210,6 @@ def _elsewhere(chrony: Chrony | None) -> bool:
     return bool(best) and best[0].kind != "reference clock"
 
 
-# --- the programs ----------------------------------------------------------------------------------------------------
-
-
-def _gpsd(seen: Observation) -> Iterator[Finding]:
-    problem = seen.state.problem if seen.state else ""
-    match seen.gpsd:
-        case Service.MISSING:
-            yield Finding(
-                "gpsd",
-                Severity.PROBLEM,
-                "gpsd is not installed",
-                "`sudo apt-get install gpsd`; on a head the cards bring it",
-            )
-        case Service.SILENT:
-            yield Finding(
-                "gpsd",
-                Severity.PROBLEM,
-                f"gpsd does not answer: {seen.gpsd_problem}",
-                "`systemctl status gpsd.socket gpsd` says why; `sudo systemctl start gpsd.socket` starts it",
-            )
-        case Service.TALKING if _said_nothing(seen) or problem:
-            yield Finding(
-                "gpsd",
-                Severity.PROBLEM,
-                problem or "gpsd has heard nothing of a receiver",
-                "`DEVICES` in /etc/default/gpsd names the port; `pibramble gps detect PORT` says whether a receiver is "
-                "there (stop gpsd for it: `sudo systemctl stop gpsd.socket gpsd`)",
-            )
-        case Service.TALKING:
-            of = f" of {seen.state.source.device}" if seen.state and seen.state.source.device else ""
-            yield Finding("gpsd", Severity.GOOD, f"gpsd answers{of}")
-        case Service.UNASKED:
-            return
-
-
-def _chrony(seen: Observation) -> Iterator[Finding]:
-    match seen.chrony:
-        case Service.MISSING:
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                "chrony is not installed: nothing sets the clock by the receiver",
-                "`sudo apt-get install chrony`; it takes the place of other time keepers",
-            )
-        case Service.SILENT:
-            said = seen.chronys.problem if seen.chronys else ""
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                said or "chronyd does not answer",
-                "`systemctl status chrony` says why; `sudo systemctl start chrony` starts it",
-            )
-        case Service.TALKING if seen.chronys is not None:
-            yield from _clocks(seen.chronys)
-        case _:
-            return
-
-
-def _clocks(chrony: Chrony) -> Iterator[Finding]:
-    clocks = [source for source in chrony.sources if source.kind == "reference clock"]
-    if not clocks:
-        yield Finding(
-            "chrony",
-            Severity.WARNING,
-            "chrony has no receiver among its sources",
-            "[gps] in the cluster file writes the `refclock` lines; `pibramble files HEAD` shows them",
-        )
-        return
-    for clock in clocks:
-        if not clock.reach:
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                f"chrony has heard nothing of {clock.name} yet",
-                "gpsd passes time on after three fixes in a row, and only to a socket that was there when it started: "
-                "`sudo systemctl restart gpsd`",
-            )
-        elif clock.chosen is Chosen.FALSE:
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                f"chrony takes {clock.name} for false: it is {clock.offset_s:+.3f} s off what the other sources say",
-                "is its `offset` right? Messages come late by what the wire takes; whole seconds are leap seconds",
-            )
-        else:
-            yield Finding("chrony", Severity.GOOD, f"chrony: {clock.name} is {clock.chosen}, {clock.offset_s:+.6f} s")
-
-
 _RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
     _line,
     _checksums,
@@ -355,6 +217,6 @@ _RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
     _weeks,
     _date,
     _leap,
-    _gpsd,
-    _chrony,
+    doctor_programs.gpsd,
+    doctor_programs.chrony,
 )

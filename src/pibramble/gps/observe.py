@@ -10,7 +10,7 @@ from pibramble import proc
 from pibramble.errors import NotUpError
 from pibramble.gps import chrony, detect, sources
 from pibramble.gps.detect import LISTEN_S
-from pibramble.gps.doctor import Observation, Service
+from pibramble.gps.findings import Observation, Service
 from pibramble.gps.model import GpsState, Mode, Origin, Source
 from pibramble.gps.port import GoneError
 from pibramble.gps.protocols import Sound

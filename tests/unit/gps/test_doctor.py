@@ -9,7 +9,8 @@ import pytest
 
 from pibramble.gps.calendar import NOT_BEFORE, ROUND, unrolled
 from pibramble.gps.detect import Attempt
-from pibramble.gps.doctor import Finding, Observation, Service, Severity, examine
+from pibramble.gps.doctor import examine
+from pibramble.gps.findings import Finding, Observation, Service, Severity
 from pibramble.gps.framing import sentence
 from pibramble.gps.model import (
     Chosen,

@@ -22,7 +22,8 @@ def command(context: Context, source: str, *, baud: int | None, seconds: float, 
     first where it reads that port. Exits with 1 when there is a problem.
     """
     from pibramble.gps import sources
-    from pibramble.gps.doctor import Severity, examine
+    from pibramble.gps.doctor import examine
+    from pibramble.gps.findings import Severity
     from pibramble.gps.observe import observe
 
     findings = examine(observe(sources.named(source, baud), context.progress, baud, seconds))
