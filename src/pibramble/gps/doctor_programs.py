@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pibramble.gps import words
 from pibramble.gps.findings import Finding, Observation, Service, Severity
 from pibramble.gps.model import Chosen, Chrony
 
 
 def gpsd(seen: Observation) -> Iterator[Finding]:
+    """Say whether gpsd runs, and hears a receiver."""
     problem = seen.state.problem if seen.state else ""
     match seen.gpsd:
         case Service.MISSING:
@@ -26,12 +28,14 @@ def gpsd(seen: Observation) -> Iterator[Finding]:
                 "`systemctl status gpsd.socket gpsd` says why; `sudo systemctl start gpsd.socket` starts it",
             )
         case Service.TALKING if seen.said_nothing or problem:
+            device = seen.state.source.device if seen.state else ""
             yield Finding(
                 "gpsd",
                 Severity.PROBLEM,
-                problem or "gpsd has heard nothing of a receiver",
-                "`DEVICES` in /etc/default/gpsd names the port; `pibramble gps detect PORT` says whether a receiver is "
-                "there (stop gpsd for it: `sudo systemctl stop gpsd.socket gpsd`)",
+                problem or f"gpsd has heard nothing of a receiver{device and f' at {device}'}",
+                "`DEVICES` in /etc/default/gpsd names the port, `-s` in GPSD_OPTIONS its speed; "
+                f"`pibramble gps detect {device or 'PORT'}` says whether a receiver is there, and how fast it speaks "
+                "(stop gpsd for it: `sudo systemctl stop gpsd.socket gpsd`)",
             )
         case Service.TALKING:
             of = f" of {seen.state.source.device}" if seen.state and seen.state.source.device else ""
@@ -41,6 +45,7 @@ def gpsd(seen: Observation) -> Iterator[Finding]:
 
 
 def chrony(seen: Observation) -> Iterator[Finding]:
+    """Say whether chronyd runs, and what it makes of the receiver."""
     match seen.chrony:
         case Service.MISSING:
             yield Finding(
@@ -74,6 +79,7 @@ def _clocks(chrony: Chrony) -> Iterator[Finding]:
         )
         return
     for clock in clocks:
+        off, error = words.seconds(clock.offset_s), words.seconds(clock.error_s).lstrip("+")
         if not clock.reach:
             yield Finding(
                 "chrony",
@@ -86,8 +92,16 @@ def _clocks(chrony: Chrony) -> Iterator[Finding]:
             yield Finding(
                 "chrony",
                 Severity.PROBLEM,
-                f"chrony takes {clock.name} for false: it is {clock.offset_s:+.3f} s off what the other sources say",
+                f"chrony takes {clock.name} for false: it is {off} off what the other sources say",
                 "is its `offset` right? Messages come late by what the wire takes; whole seconds are leap seconds",
             )
+        elif clock.chosen in {Chosen.VARIABLE, Chosen.UNUSABLE}:
+            yield Finding(
+                "chrony",
+                Severity.WARNING,
+                f"chrony does not use {clock.name} yet: it is {clock.chosen}, with an error of {error}",
+                "it takes three looks, 8 s apart. If it stays so, its sentences come too irregularly: a fixed `baud`, "
+                "fewer sentences a second, or a pulse (`pps`)",
+            )
         else:
-            yield Finding("chrony", Severity.GOOD, f"chrony: {clock.name} is {clock.chosen}, {clock.offset_s:+.6f} s")
+            yield Finding("chrony", Severity.GOOD, f"chrony: {clock.name} is {clock.chosen}, {off}")

@@ -9,6 +9,9 @@ import attrs
 
 from pibramble.gps.detect import Attempt
 from pibramble.gps.model import Chrony, GpsState, Mode
+from pibramble.gps.protocols import Heard
+
+FEW = 20  # sentences: fewer tell no share of wrong ones
 
 
 class Service(StrEnum):
@@ -47,6 +50,7 @@ class Observation:
     port: str = ""
     wanted_baud: int | None = None  # the speed that was asked for
     attempts: tuple[Attempt, ...] = ()  # what was heard of the port, speed by speed
+    log: Heard | None = None  # what is in a log in which there is no sentence
     state: GpsState | None = None  # the last that the receiver or gpsd said
     live: bool = True  # not a log, whose days are past
     gpsd: Service = Service.UNASKED

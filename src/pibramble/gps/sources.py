@@ -20,6 +20,7 @@ from pibramble.gps import detect, gpsd, port
 from pibramble.gps.direct import SILENCE_S, Direct
 from pibramble.gps.gpsd import Client
 from pibramble.gps.model import GpsState, Origin, Source
+from pibramble.gps.protocols import Heard, listen
 from pibramble.gps.protocols import Protocol as Language
 from pibramble.gps.silence import Ear, Hearing
 from pibramble.progress import Progress
@@ -68,6 +69,14 @@ def named(text: str, baud: int | None = None) -> Source:
     raise UsageError(
         f"{text}: there is no such port, log or gpsd", hint="a port is like /dev/ttyUSB0, a gpsd like HOST or HOST:2947"
     )
+
+
+def heard_in(source: Source) -> Heard | None:
+    """Return what the beginning of a file sounds like; None for what is no file."""
+    if source.origin is not Origin.LOG or source.name == "-" or is_live(source):
+        return None
+    with Path(source.name).open("rb") as stream:
+        return listen(stream.read(_BLOCK))
 
 
 def follower(source: Source) -> Follower:

@@ -166,6 +166,18 @@ def test_the_doctor_of_a_log_has_no_word_on_its_day() -> None:
     assert "a 3D fix with 9 satellites" in done.stdout
 
 
+def test_the_doctor_says_what_a_log_holds_instead(tmp_path: Path) -> None:
+    (tmp_path / "a.ubx").write_bytes(ubx() * 5)
+    done = gps("doctor", str(tmp_path / "a.ubx"))
+    assert (done.returncode, "gpsd, which reads it" in done.stdout) == (Exit.FAILED, True), done.stdout
+
+
+def test_the_doctor_counts_wrong_checksums_though_a_fix_comes_at_once() -> None:
+    with receiver(SAYS.replace(b"\r\n", b"\r\n$GPXXX,1*00\r\n")) as path:
+        done = gps("doctor", path, "--seconds", "2")
+    assert "50% of the sentences have no right checksum" in done.stdout
+
+
 def test_record_keeps_what_comes_until_it_is_told_to_end(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     with receiver(SAYS) as path:

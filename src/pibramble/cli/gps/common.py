@@ -12,6 +12,8 @@ from pibramble.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from pibramble.gps.model import Source
+
 _PATTERNS = ("/dev/serial/by-id/*", "/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyAMA*", "/dev/ttyS[0-9]")
 AUTO = "auto"
 
@@ -34,6 +36,20 @@ def _baud(_ctx: click.Context, _param: click.Parameter, value: str) -> int | Non
     if not (value.isascii() and value.isdecimal()):
         raise UsageError(f"--baud {value}: a number such as 9600, or auto")
     return int(value)
+
+
+def hint_of(source: Source) -> str:
+    """Say what is in a log in which no receiver was found."""
+    from pibramble.gps import sources
+    from pibramble.gps.protocols import Sound
+
+    heard = sources.heard_in(source)
+    if heard is None:
+        return ""
+    if heard.sound is Sound.RECEIVER:
+        only = "" if "NMEA 0183" in heard.evidence else ": gpsd reads it, and pibramble's own reader NMEA only"
+        return f"it holds {heard.protocol} ({heard.evidence}){only}"
+    return f"it holds {heard.sound} ({heard.evidence})"
 
 
 class Span(click.FloatRange):

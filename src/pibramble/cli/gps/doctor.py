@@ -32,10 +32,16 @@ def command(context: Context, source: str, *, baud: int | None, seconds: float, 
     else:
         colours = {Severity.GOOD: "green", Severity.NOTE: None, Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
         for finding in findings:
-            click.echo(f"{click.style(f'{finding.severity:8}', fg=colours[finding.severity])} {finding.what}")
+            severity = click.style(f"{finding.severity:8}", fg=colours[finding.severity])
+            click.echo(f"{severity} {_indented(finding.what).lstrip()}")
             if finding.cure:
-                click.echo(click.wrap_text(finding.cure, width=110, initial_indent=" " * 9, subsequent_indent=" " * 9))
+                click.echo(_indented(finding.cure))
         if not findings:
             click.echo("nothing was heard of a receiver")
     bad = not findings or any(finding.severity is Severity.PROBLEM for finding in findings)
     return Exit.FAILED if bad else Exit.OK
+
+
+def _indented(text: str) -> str:
+    indent = " " * 9
+    return click.wrap_text(text, width=110, initial_indent=indent, subsequent_indent=indent)

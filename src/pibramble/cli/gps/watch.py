@@ -86,24 +86,10 @@ def _once(context: Context, source: Source, seconds: float, *, first: bool) -> G
 
 
 def _nothing(source: Source) -> PibrambleError:
+    from pibramble.cli.gps.common import hint_of
+
     name = "standard input" if source.name == "-" else source.name
-    return PibrambleError(f"{name}: there is no sentence of a receiver in it", hint=_hint(source))
-
-
-def _hint(source: Source) -> str:
-    """Say what is in a log instead."""
-    from pathlib import Path
-
-    from pibramble.gps import sources
-    from pibramble.gps.protocols import Sound, listen
-
-    if sources.is_live(source) or source.name == "-":
-        return ""
-    with Path(source.name).open("rb") as stream:
-        heard = listen(stream.read(65_536))
-    if heard.sound is Sound.RECEIVER:
-        return f"it holds {heard.protocol} ({heard.evidence}): gpsd reads it, and pibramble's own reader NMEA only"
-    return f"it holds {heard.sound} ({heard.evidence})"
+    return PibrambleError(f"{name}: there is no sentence of a receiver in it", hint=hint_of(source))
 
 
 def _print(state: GpsState) -> None:
