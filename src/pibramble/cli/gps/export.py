@@ -19,6 +19,8 @@ from pibramble.errors import PibrambleError, UsageError
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 def command(log: Path, file: Path, *, kind: str | None, force: bool) -> None:
     """Write the track in LOG to FILE, or to standard output: as GPX 1.1 or GeoJSON."""
+    import attrs
+
     from pibramble.cli.gps.common import hint_of
     from pibramble.gps import sources
     from pibramble.gps.export import geojson, gpx
@@ -32,7 +34,8 @@ def command(log: Path, file: Path, *, kind: str | None, force: bool) -> None:
     to_file = str(file) != "-"
     if to_file and file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="--force replaces it")
-    states = list(sources.states(source))
+    # Of the sky a track has the dilutions only; the satellites are most of what a state holds.
+    states = [attrs.evolve(one, sky=attrs.evolve(one.sky, satellites=())) for one in sources.states(source)]
     if not any(state.fix.located for state in states):
         raise PibrambleError(f"{log}: there is no position in it", hint=hint_of(source))
     suffixes = {".json": "geojson", ".geojson": "geojson"}
