@@ -4,6 +4,7 @@ For USB and for serial wires: `bench` measures two workers, which is what predic
 each run predicted from the run before it, so that sums over 4 and 8 workers are foretold; then `cpi`. At last, how long
 a prediction for 256 ranks takes. `python benchmarks/prediction.py --write` puts the tables into docs/predict.md. Not
 part of `make bench`: it takes ten minutes, and asks for a machine with nothing else to do; the load is in the report.
+`--sums` measures the sums alone, all of them foretold from two workers' messages: two minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _ROOT = Path(__file__).parents[1]
 _PAGE = _ROOT / "docs" / "predict.md"
 _TABLES = re.compile(r"(?<=<!-- cells -->\n).*?(?=<!-- end of cells -->)", re.DOTALL)
 _CPI = str(_ROOT / "examples" / "cpi.c")
+_ALLREDUCE = str(_ROOT / "examples" / "allreduce.c")
 _INTERVALS = 1_000_000_000
 _COUNTS = (2, 4, 8)
 _RANKS = (1, 2, 4, 8)
@@ -89,18 +91,34 @@ class Cluster:
         return output([PIBRAMBLE, "-q", "-f", str(self._file), *words], env=self._environment)
 
 
-def measure(link: str) -> Wire:
-    """Measure one kind of wire, all of it."""
+def measure(link: str, measurements: Callable[[Cluster], Wire]) -> Wire:
+    """Bring a lab with one kind of wire up, and measure it."""
     with tempfile.TemporaryDirectory(prefix="pibramble-cells-") as folder:
         cluster = Cluster(Path(folder), link)
         cluster.says("up")
         try:
-            return _measure(cluster)
+            return measurements(cluster)
         finally:
             cluster.says("down")
 
 
-def _measure(cluster: Cluster) -> Wire:
+def _sums_alone(cluster: Cluster) -> Wire:
+    cluster.says("bench", "-w", "n[1-2]", "--seconds", "0.2")
+    sums: dict[tuple[int, int], Cell] = {}
+    for workers in _COUNTS:
+        ranks = ("-n", str(workers), _ALLREDUCE, "32768")
+        predicted = _printed_sums(cluster.says("-t", "lab", "predict", "--output", *ranks, "1"))
+        for size, seconds_taken in _printed_sums(cluster.says("run", *ranks, "500", "0.5")).items():
+            sums[workers, size] = Cell(seconds_taken, predicted[size])
+    return Wire({}, sums, {})
+
+
+def _printed_sums(said: str) -> dict[int, float]:
+    found = re.findall(r"^ +(\d+) +\d+ +([\d.]+) +[\d.]+$", said, re.MULTILINE)
+    return {int(size): float(median_us) / 1e6 for size, median_us in found}
+
+
+def _everything(cluster: Cluster) -> Wire:
     messages: dict[tuple[str, int], list[Cell]] = {}
     sums: dict[tuple[int, int], Cell] = {}
     cluster.says("bench", "-w", "n[1-2]")
@@ -206,7 +224,11 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 def main() -> int:
     """Measure both kinds of wire and print the tables."""
     load = os.getloadavg()[0]  # of the minute before: what this adds itself does not count
-    wires = {link: measure(link) for link in _WORKERS}
+    if "--sums" in sys.argv[1:]:
+        wires = {link: measure(link, _sums_alone) for link in _WORKERS}
+        print(f"On {machine()}; the load before was {load:.1f}.\n\n{_sums(wires)}")
+        return 0
+    wires = {link: measure(link, _everything) for link in _WORKERS}
     many_s = _predict_many()
     today = dt.datetime.now(tz=dt.UTC).date()
     report = (
