@@ -134,9 +134,11 @@ def running(folder: Path, text: str) -> Iterator[SwarmCluster]:
         pytest.skip("no Docker engine for the lab: scripts/setup swarm")
     (folder / "cluster.toml").write_text(text)
     cluster = SwarmCluster(folder / "cluster.toml", folder / "state")
-    cluster.up()
-    yield cluster
-    done = cluster.pibramble("down")
+    try:
+        cluster.up()
+        yield cluster
+    finally:  # also of an `up` that was killed half way
+        done = cluster.pibramble("down")
     assert done.returncode == 0, done.stderr
     # The engines' control groups are this machine's: nothing of them stays.
     assert [file for file in Path("/sys/fs/cgroup").glob("**/pibramble-*") if label(cluster) in file.name] == []
