@@ -101,7 +101,8 @@ def test_a_path_is_pasted_at_the_menus_prompt(slow: tuple[Slow, str], ada: Perso
 
 
 def test_ten_megabytes_are_refused_in_bounded_memory(slow: tuple[Slow, str], ada: Person) -> None:
-    paste = b"0123456789abcde\r" * (10 << 16)
+    text = b"0123456789abcde\r" * (10 << 16)
+    paste = BEGIN.encode() + text + END.encode()
     os.set_blocking(ada.fd, False)
     sent, most_kib = 0, 0
     while sent < len(paste):

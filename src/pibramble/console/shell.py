@@ -37,7 +37,7 @@ from pibramble.console.terminal import Output, raw
 from pibramble.errors import Exit, PibrambleError
 
 ENDLESS_SECONDS = 5.0  # without a further piece, the end of a paste was lost on the way
-GATHER_SECONDS = 0.1  # without a further block, a paste that nothing marks is whole
+GATHER_SECONDS = 0.3  # without a further block, a paste that nothing marks is whole
 LARGEST_HELD_BYTES = 1 << 20  # of output, while the menu asks something
 READING_SECONDS = 1.5  # a line that is ours, over a full-screen program's
 REMIND_SECONDS = 5.0  # between two reminders that typing has no effect
