@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
-.PHONY: help demo test test-cards test-mpich test-emulator bench docs setup setup-dev transcripts lock clean
+.PHONY: help demo test test-cards test-mpich test-emulator test-simgrid4 bench docs setup setup-dev transcripts lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -25,6 +25,10 @@ test-emulator: setup-dev ## Boot real cards in QEMU, wired as a cluster
 	@scripts/setup emulator
 	@scripts/test-emulator $(PYTEST)
 
+test-simgrid4: setup-dev ## Test predictions with SimGrid 4, in a Debian trixie of its own (needs root)
+	@scripts/setup release
+	@scripts/test-release trixie -q tests/unit/test_simgrid.py tests/unit/advise/predict tests/unit/cli/test_predict.py $(PYTEST)
+
 bench: ## Measure pibramble beside the tools people would use instead
 	@scripts/setup bench
 	@scripts/setup dev
@@ -42,6 +46,7 @@ setup-dev:
 	@scripts/setup dev
 	@scripts/setup gps
 	@scripts/setup swarm
+	@scripts/setup hpcc
 
 transcripts: setup-dev ## Run the commands in README and docs anew and write down what they print
 	@.venv/bin/python scripts/transcripts.py

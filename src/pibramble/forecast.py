@@ -116,7 +116,7 @@ def _played(forecast: Forecast, ping: Ping) -> Ping:
 
 def _summed(forecast: Forecast, total: Sum) -> Sum:
     place = forecast.with_one_rank_a_node(total.nodes, Traffic.BOTH_WAYS)
-    return attrs.evolve(total, curve=_curve(place, "allreduce.c", (str(bench.SUM_DOUBLES), _ONCE_S)))
+    return attrs.evolve(total, curve=_curve(place, "allreduce.c", (str(bench.SUM_DOUBLES), "1")))
 
 
 def _curve(forecast: Forecast, name: str, arguments: tuple[str, ...]) -> Curve:

@@ -41,6 +41,13 @@ def test_no_unit_has_failed(cluster: Bench) -> None:
     assert said == dict.fromkeys(NODES, "")
 
 
+@pytest.mark.parametrize("node", ["head", "zero1"])
+def test_a_boards_console_is_there_by_itself_and_logs_in(cluster: Bench, node: str) -> None:
+    """Over the emulated UART, without the network: agetty, login and bash of the card."""
+    said = cluster.ok("console", node, "--send", "id -un; tty; uname -n", timeout_s=300)
+    assert re.search(rf"^pi\s+/dev/ttyS1\s+{node}\s", said, re.MULTILINE), said
+
+
 def test_interfaces_carry_the_planned_addresses(cluster: Bench) -> None:
     plan = cluster.json("plan", "--json")
     links = {worker["name"]: worker["link"] for worker in plan["workers"]}

@@ -147,3 +147,16 @@ def test_every_need_belongs_to_a_feature() -> None:
     for need in [*needs["program"], *needs["distribution"], *needs["kernel"]]:
         assert need["features"], need["name"]
         assert set(need["features"]) <= set(needs["features"]), need["name"]
+
+
+@pytest.mark.parametrize("text", ['[[workers]]\nname = "a"\n[containers]\nengine = "docker-swarm"\n', "nonsense"])
+def test_a_cluster_that_is_not_up_or_whose_file_is_wrong_does_not_keep_the_doctor_from_its_work(
+    tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text(text)
+    done = pibramble("-f", str(file), "doctor", "--json", PIBRAMBLE_STATE=str(tmp_path / "state"))
+    assert done.stderr == ""
+    said = json.loads(done.stdout)
+    assert said["findings"]
+    assert said["engines"] == said["complaints"] == []

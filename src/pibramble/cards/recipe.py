@@ -84,7 +84,13 @@ def recipe_for(plan: Plan, node: NodePlan, source: Source | None = None) -> Reci
 def additions(plan: Plan, node: NodePlan) -> tuple[str, ...]:
     """Return the lists of packages that only some clusters' nodes need: gpsd would take others' adapters for itself."""
     head = node.role is Role.HEAD
-    wanted = {"gps": head and plan.gps, "consoles": head and plan.serves_consoles, "containers": plan.containers}
+    containers = plan.containers
+    wanted = {
+        "gps": head and plan.gps,
+        "consoles": head and plan.serves_consoles,
+        "containers": containers,
+        "registry": head and containers and containers.registry,
+    }
     return tuple(name for name, needed in wanted.items() if needed)
 
 

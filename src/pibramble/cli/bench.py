@@ -30,7 +30,9 @@ _PREDICTION = "prediction"
 @click.option("--against", metavar="RUN", help="Compare with an earlier run: its id, `last`, or `prediction`.")
 @click.option("--seconds", "seconds_a_size", type=click.FloatRange(min=0.01), default=0.5, show_default=True,
               help="How long to measure each size.")  # fmt: skip
-@click.option("--hpl", "want_linpack", is_flag=True, help="Also Linpack, by hpcc: minutes, on small boards an hour.")
+@click.option(
+    "--hpl", "want_linpack", is_flag=True, help="Also Linpack, out of hpcc: minutes, on small boards an hour."
+)
 @click.option(
     "--hpl-n",
     "equations",
@@ -169,6 +171,8 @@ def _show(run: Benchmark, compared: Sequence[Compared], other: Benchmark | None)
 
     headings = ("WHAT", "BYTES", "MEASURED", "MB/s", *((other.id.upper(), "RATIO") if other else ()))
     show_table(headings, [*map(row, compared)], right=range(1, len(headings)))
+    if run.linpack:
+        click.echo(f"Linpack: {run.linpack}")
     for remark in (*run.remarks, *(other.remarks if other and other.id == _PREDICTION else ())):
         click.echo(remark)
     click.echo(f"\nrun {run.id} on the {run.target}; ping-pong: one way; times are medians")

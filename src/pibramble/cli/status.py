@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pibramble.operate.clocks import Clock
     from pibramble.operate.measure import Measured
     from pibramble.operate.status import ClusterStatus, Machine, NodeStatus
+    from pibramble.operate.swarm.engine import Engine
 
 _CHRONY_CURES = {"lab": "`pibramble up` starts it again"}  # by target; on boards systemd is asked
 
@@ -30,6 +31,8 @@ def command(
     context: Context, wanted: tuple[str, ...], excluded: tuple[str, ...], *, want_measure: bool, as_json: bool
 ) -> int:
     """Ask all nodes, or those of -w, how they are: reachable, busy, hot, which MPICH, what time it is there.
+
+    Where the cluster has containers, also how each engine is, and how much room is left for images.
 
     The exit code is 0 when every node that was asked answered, 5 when one did not, 4 when the cluster is not up.
     """
@@ -74,11 +77,14 @@ def _show(found: ClusterStatus) -> None:
     machine_header = ["LOAD", "MEMORY MB", "TEMP", "UP"] if own else []
     clocks = any(node.clock for node in found.nodes)
     clock_header = ["CLOCK", "FOLLOWS"] if clocks else []
+    engines = any(node.engine for node in found.nodes)
+    engine_header = ["DOCKER", "DISK LEFT"] if engines else []
     rows = []
     for node in found.nodes:
         more = [*(_machine(node.machine) if own else []), *(_clock(node.clock) if clocks else [])]
+        more += _engine(node.engine) if engines else []
         rows.append([node.node, node.board, node.link or "-", *_planned(node), _mpich(node), *more, _state(node)])
-    show_table([*header[:6], *machine_header, *clock_header, header[6]], rows)
+    show_table([*header[:6], *machine_header, *clock_header, *engine_header, header[6]], rows)
     if any(node.link and not node.rate_verified for node in found.nodes):
         click.echo("* an estimate: nobody has measured this rate on such a board")
 
@@ -114,6 +120,11 @@ def _show_remarks(found: ClusterStatus) -> None:
         click.echo(f"target: {found.target}")
     if told := complaint(found.astray, found.clock_limit_ms / 1000):
         click.echo(f"pibramble: {told}", err=True)
+    if found.engines:
+        from pibramble.operate.swarm.health import told as told_of_engines
+
+        for line in told_of_engines(found.engines):
+            click.echo(f"pibramble: {line}", err=True)
     for node in found.nodes:
         if node.clock and node.clock.problem:
             again = f"`pibramble exec -w {node.node} -- sudo systemctl restart chrony` starts it again"
@@ -152,6 +163,14 @@ def _clock(clock: Clock | None) -> list[str]:
     if clock.ahead_s is None:
         return ["-", "nobody"]
     return [standing(clock.ahead_s), clock.source]
+
+
+def _engine(engine: Engine | None) -> list[str]:
+    """Return the engine's version, and the room for images."""
+    if engine is None:
+        return ["-", "-"]
+    version = engine.version or ("does not answer" if engine.installed else "none")
+    return [version, "-" if engine.disk_free_mb is None else f"{engine.disk_free_mb:,} MB"]
 
 
 def _state(node: NodeStatus) -> str:

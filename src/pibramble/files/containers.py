@@ -6,7 +6,7 @@ Nothing here has been seen on a physical board yet (verify); the lab runs docker
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pibramble.files import units
 from pibramble.files.model import NodeFile, Symlink
@@ -16,9 +16,7 @@ SETTINGS = "/etc/docker/daemon.json"
 FOLDER = "/var/lib/docker"
 NETWORK_PREFIX = 24  # of each network that Docker makes
 
-# An image that is there is used as it is. By default the engine asks a registry on the Internet first, and a cluster
-# without one waits ten seconds for each task (moby, daemon/cluster/executor/container/controller.go).
-ENVIRONMENT = {"DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
+_OFFLINE = {"DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
 
 # The firmware of a Raspberry Pi switches the memory controller off in the kernel's command line; a later word wins.
 MEMORY_GROUP = "cgroup_enable=memory"
@@ -31,7 +29,6 @@ After=chrony.service
 [Service]
 # At most a minute: a cluster without the world's time has the head's. Failing is no reason to have no engine.
 ExecStartPre=-/usr/bin/chronyc waitsync 30 1.0 0 2
-{environment}
 """
 
 
@@ -40,12 +37,21 @@ def engine(plan: Plan) -> Iterator[NodeFile | Symlink]:
     if plan.containers is None:
         return
     yield NodeFile(SETTINGS, json.dumps(_settings(plan), indent=2) + "\n", "the container engine's settings")
-    environment = "\n".join(f"Environment={name}={value}" for name, value in ENVIRONMENT.items())
-    unit = _UNIT.format(environment=environment)
+    settings = "".join(f"Environment={name}={value}\n" for name, value in environment(plan).items())
     path = "/etc/systemd/system/docker.service.d/pibramble.conf"
-    yield NodeFile(path, unit, "the engine starts when the clock is right, and takes images that are there")
+    yield NodeFile(path, _UNIT + settings, "the engine starts when the clock is right")
     yield units.enable("containerd.service", "the container engine's lower half")
     yield units.enable("docker.service", "the container engine")
+
+
+def environment(plan: Plan) -> Mapping[str, str]:
+    """Return the engine's environment.
+
+    Without a registry, an image that is there is used as it is. By default the engine asks one on the Internet first,
+    and a cluster without a way there waits ten seconds for each task (moby,
+    daemon/cluster/executor/container/controller.go).
+    """
+    return {} if plan.containers and plan.containers.registry else _OFFLINE
 
 
 def kernel_words(plan: Plan) -> tuple[str, ...]:
@@ -55,6 +61,10 @@ def kernel_words(plan: Plan) -> tuple[str, ...]:
 
 def _settings(plan: Plan) -> dict[str, object]:
     assert plan.containers is not None  # noqa: S101 (engine asked)
+    registry = plan.containers.registry
+    # As a mirror it is asked before the Internet for whatever a stack calls by a plain name. It speaks HTTP: this one
+    # address is trusted, which only the cluster's own links lead to.
+    images = {"registry-mirrors": [f"http://{registry}"], "insecure-registries": [registry]} if registry else {}
     return {
         "data-root": FOLDER,
         "storage-driver": "overlay2",
@@ -67,4 +77,5 @@ def _settings(plan: Plan) -> dict[str, object]:
         # Else a process for each published port; the kernel forwards without.
         "userland-proxy": False,
         "max-concurrent-downloads": 1,
+        **images,
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pibramble.files import units
 from pibramble.files.model import NodeFile, Symlink
-from pibramble.plan.model import USB_MAKER, USB_PRODUCT, LinkPlan, NodePlan, Plan
+from pibramble.plan.model import USB_MAKER, USB_PRODUCT, LinkPlan, NodePlan
 
 SCRIPT = "/usr/local/lib/pibramble/gadget"
 _SERVICE = "pibramble-gadget.service"
@@ -100,13 +100,6 @@ _RULE = f"""\
 SUBSYSTEM=="tty", KERNEL=="{_TTY}", TAG+="systemd", ENV{{SYSTEMD_WANTS}}+="serial-getty@{_TTY}.service"
 """
 
-# No account has a password (users.py), and whoever is at the other end of this cable has the board in his hands.
-_GETTY = """\
-[Service]
-ExecStart=
-ExecStart=-/sbin/agetty --autologin {user} --local-line --noclear --keep-baud 115200 - vt220
-"""
-
 
 def worker(node: NodePlan, link: LinkPlan) -> Iterator[NodeFile]:
     """Yield what makes a board a CDC-ECM adapter. ECM, not NCM: NCM lost packets on busy boards [ClusterHAT]."""
@@ -118,7 +111,7 @@ def worker(node: NodePlan, link: LinkPlan) -> Iterator[NodeFile]:
     yield NodeFile("/etc/modprobe.d/pibramble-gadget.conf", content, "the addresses of both ends of the cable")
 
 
-def console(plan: Plan, node: NodePlan, link: LinkPlan) -> Iterator[NodeFile | Symlink]:
+def console(node: NodePlan, link: LinkPlan) -> Iterator[NodeFile | Symlink]:
     """Yield what makes a board a CDC-ECM adapter and a serial console."""
     modules = "dwc2\nlibcomposite\nusb_f_ecm\nusb_f_acm\n"
     yield NodeFile("/etc/modules-load.d/pibramble.conf", modules, "the board's USB port is a device")
@@ -130,8 +123,6 @@ def console(plan: Plan, node: NodePlan, link: LinkPlan) -> Iterator[NodeFile | S
     yield units.enable(_SERVICE, "the board is there on USB from the start", wanted_by="sysinit.target", ours=True)
     why = "somebody logs in as soon as the console is there; nothing waits for one that is not"
     yield NodeFile("/etc/udev/rules.d/90-pibramble-console.rules", _RULE, why)
-    drop_in = f"/etc/systemd/system/serial-getty@{_TTY}.service.d/pibramble.conf"
-    yield NodeFile(drop_in, _GETTY.format(user=plan.user), f"{plan.user} is logged in: no account has a password")
 
 
 def head() -> NodeFile:

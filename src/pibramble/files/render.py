@@ -16,6 +16,7 @@ from pibramble.files import (
     names,
     network,
     ppp,
+    registry,
     resolver,
     ssh,
     time,
@@ -55,6 +56,7 @@ class Renderer:
         if node.board.firmware:
             configured = node.link is not None and node.link.console is not None
             entries += [*lean.services(usb_configured=configured), lean.drivers()]
+            entries += [users.console(self._plan)] if self._plan.console_login else []
         return _sorted(node.name, entries)
 
 
@@ -93,6 +95,7 @@ def _head(plan: Plan, keyring: Keyring) -> Iterator[Entry]:
     yield from time.clock(plan, plan.head)
     if plan.gps:
         yield from gps.head(plan, plan.gps)
+    yield from registry.head(plan)
     yield mpi.hostfile(plan)
     yield mpi.hydra_profile()
     if plan.serves_consoles:
@@ -114,7 +117,7 @@ def _worker(plan: Plan, node: NodePlan) -> Iterator[Entry]:
         return
     yield from network.worker(plan, node.link, node)
     if node.link.kind is Link.USB:
-        yield from gadget.console(plan, node, node.link) if node.link.console else gadget.worker(node, node.link)
+        yield from gadget.console(node, node.link) if node.link.console else gadget.worker(node, node.link)
     elif node.link.kind is Link.SERIAL:
         yield ppp.unit()
         yield from ppp.worker(plan, node, node.link)

@@ -38,6 +38,20 @@ def account(plan: Plan) -> Sequence[NodeFile | Edit]:
     ]
 
 
+def console(plan: Plan) -> NodeFile:
+    """Return who is logged in at a board's serial consoles, whichever they are: the kernel's, or a USB gadget's.
+
+    --local-line: a wire of three has no carrier to wait for.
+    """
+    content = (
+        "[Service]\nExecStart=\n"
+        f"ExecStart=-/sbin/agetty --autologin {plan.user} --local-line --noclear --keep-baud 115200,57600,38400,9600 "
+        "- ${TERM}\n"
+    )
+    path = "/etc/systemd/system/serial-getty@.service.d/pibramble-login.conf"
+    return NodeFile(path, content, f"{plan.user} is logged in at the serial console: no account has a password")
+
+
 def folders(plan: Plan) -> NodeFile:
     """Return the folders that are made at every boot. /run is empty then, and sysusers makes no home."""
     user = plan.user

@@ -4,68 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 
-import attrs
-
-from pibramble.gps.calendar import unrolled
+from pibramble.gps import doctor_programs, words
+from pibramble.gps.calendar import ROUND, unrolled
 from pibramble.gps.detect import Attempt
-from pibramble.gps.model import Chosen, Chrony, GpsState, Mode
+from pibramble.gps.findings import FEW, Finding, Observation, Severity
+from pibramble.gps.model import Chosen, Chrony, Mode
 from pibramble.gps.protocols import Protocol, Sound
 
 _FAINT_DBHZ = 25  # below it a signal is heard but its message is not read
 _NEAR = dt.timedelta(days=366)  # of this machine's clock, which may have stood still for a while
 _MANY_WRONG = 0.05  # share of wrong checksums that a good wire never has
-_FEW = 20  # sentences: fewer tell no share
 # UTC lags GPS time by this many seconds since 2017; a receiver that has not heard so yet is off by the difference to
 # what its firmware knows.
 _MOST_LEAP_S = 18
 _NEAR_WHOLE_S = 0.15
 _OFF_S = 0.9  # a message takes up to that long: less says nothing
-
-
-class Service(StrEnum):
-    """How it stands with a program that should be at work."""
-
-    TALKING = "talking"
-    SILENT = "not talking"
-    MISSING = "not installed"
-    UNASKED = "not asked"
-
-
-class Severity(StrEnum):
-    """How bad it is."""
-
-    GOOD = "good"
-    NOTE = "note"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@attrs.frozen
-class Finding:
-    """What one rule found."""
-
-    rule: str
-    severity: Severity
-    what: str
-    cure: str = ""
-
-
-@attrs.frozen
-class Observation:
-    """All that the rules look at. None or empty: it was not looked at."""
-
-    now: dt.datetime  # the system's clock
-    port: str = ""
-    wanted_baud: int | None = None  # the speed that was asked for
-    attempts: tuple[Attempt, ...] = ()  # what was heard of the port, speed by speed
-    state: GpsState | None = None  # the last that the receiver or gpsd said
-    live: bool = True  # not a log, whose days are past
-    gpsd: Service = Service.UNASKED
-    gpsd_problem: str = ""
-    chrony: Service = Service.UNASKED
-    chronys: Chrony | None = None
 
 
 def examine(observation: Observation) -> tuple[Finding, ...]:
@@ -90,12 +44,15 @@ def _line(seen: Observation) -> Iterator[Finding]:
             Severity.PROBLEM,
             f"not a byte comes from {seen.port}",
             "is the receiver powered, and is its TX wired to this port's RX, with a common ground? "
-            "Some speak only after a minute: `--seconds 60`",
+            "Some speak only after a minute: `--seconds 60`. A console's cable is as silent until somebody presses "
+            "Enter: `ls -l /dev/serial/by-id/` tells adapters apart",
         )
     elif readable := [a for a in seen.attempts if a.heard.sound in {Sound.CONSOLE, Sound.TEXT}]:
         attempt = max(readable, key=lambda one: one.heard.printable)
         kind = (
-            "the console of a computer or a switch" if attempt.heard.sound is Sound.CONSOLE else "text, but no receiver"
+            "the console of a computer or a switch"
+            if attempt.heard.sound is Sound.CONSOLE
+            else "text, and none of a receiver's"
         )
         yield Finding(
             "console-cable",
@@ -134,16 +91,28 @@ def _receiver(seen: Observation, attempt: Attempt) -> Iterator[Finding]:
     yield Finding("line", Severity.GOOD, f"{seen.port}: {attempt.heard.evidence} at {attempt.baud} baud")
 
 
+def _log(seen: Observation) -> Iterator[Finding]:
+    if seen.log is None:
+        return
+    evidence = f"{seen.port} holds {seen.log.protocol or seen.log.sound} ({seen.log.evidence})"
+    if seen.log.sound is Sound.RECEIVER:
+        cure = "gpsfake plays it to gpsd, which reads it; pibramble's own reader reads NMEA 0183 only"
+        yield Finding("not-nmea", Severity.PROBLEM, evidence, cure)
+    else:
+        cure = "`pibramble gps record PORT LOG` makes a log of what a receiver says"
+        yield Finding("no-receiver", Severity.PROBLEM, f"{evidence}, and no receiver's sentence", cure)
+
+
 def _checksums(seen: Observation) -> Iterator[Finding]:
     counts = seen.state.counts if seen.state else None
-    if counts is None or counts.sentences + counts.wrong < _FEW:
+    if counts is None or counts.sentences + counts.wrong < FEW:
         return
     share = counts.wrong / (counts.sentences + counts.wrong)
     if share > _MANY_WRONG:
         yield Finding(
             "checksums",
             Severity.WARNING,
-            f"{share:.0%} of the sentences have a wrong checksum",
+            f"{share:.0%} of the sentences have no right checksum",
             "a long or unshielded wire, a loose ground, a speed that is slightly off, or two programs at one port",
         )
 
@@ -151,13 +120,8 @@ def _checksums(seen: Observation) -> Iterator[Finding]:
 # --- the receiver ----------------------------------------------------------------------------------------------------
 
 
-def _said_nothing(seen: Observation) -> bool:
-    state = seen.state
-    return state is None or (not state.counts.epochs and state.fix.mode is Mode.UNKNOWN)
-
-
 def _fix(seen: Observation) -> Iterator[Finding]:
-    if _said_nothing(seen) or seen.state is None:
+    if seen.said_nothing or seen.state is None:
         return
     fix, sky = seen.state.fix, seen.state.sky
     if fix.mode >= Mode.THREE_D:
@@ -226,6 +190,40 @@ def _date(seen: Observation) -> Iterator[Finding]:
         )
 
 
+def _clock(seen: Observation) -> Iterator[Finding]:
+    """Say that the receiver and this machine's clock are farther apart than leap seconds: one of them is wrong."""
+    state = seen.state
+    said = state.fix.time if state else None
+    if not seen.live or state is None or said is None or not state.fix.located or unrolled(said) is not None:
+        return
+    off_s = state.offset_s if state.offset_s is not None else (seen.now - said).total_seconds()
+    if abs(off_s) <= _MOST_LEAP_S + _OFF_S:
+        return
+    apart = f"the receiver says {said:%Y-%m-%d %H:%M:%S} UTC, this machine's clock is {words.seconds(off_s)} off that"
+    if abs(said - ROUND - seen.now) < _NEAR:
+        yield Finding(
+            "week-rollover",
+            Severity.PROBLEM,
+            f"{apart}. With 1024 weeks less it would be {said - ROUND:%Y-%m-%d}: one round of weeks too many was added",
+            "an update of its firmware, or another receiver; leave this one out",
+        )
+    elif other := _elsewhere(seen.chronys):
+        yield Finding(
+            "clock",
+            Severity.PROBLEM,
+            f"{apart}; chrony follows {other}, so it is the receiver that is wrong",
+            "a receiver without a fix for long goes by a clock of its own: wait for a new fix, or restart the receiver",
+        )
+    else:
+        yield Finding(
+            "clock",
+            Severity.WARNING,
+            apart,
+            "a board has no clock that runs while it is off. chrony steps it when gpsd has seen three fixes in a row: "
+            "`chronyc tracking` shows it, `sudo chronyc makestep` steps at once",
+        )
+
+
 def _leap(seen: Observation) -> Iterator[Finding]:
     """Tell a receiver whose UTC is off by whole seconds because it has not heard of the leap seconds yet."""
     state = seen.state
@@ -254,107 +252,21 @@ def _leap(seen: Observation) -> Iterator[Finding]:
     )
 
 
-def _elsewhere(chrony: Chrony | None) -> bool:
-    """Say whether the system's clock follows something else than a receiver."""
+def _elsewhere(chrony: Chrony | None) -> str:
+    """Return what the system's clock follows where that is no receiver; empty where it is one, or nothing."""
     best = [source for source in chrony.sources if source.chosen is Chosen.BEST] if chrony else []
-    return bool(best) and best[0].kind != "reference clock"
-
-
-# --- the programs ----------------------------------------------------------------------------------------------------
-
-
-def _gpsd(seen: Observation) -> Iterator[Finding]:
-    problem = seen.state.problem if seen.state else ""
-    match seen.gpsd:
-        case Service.MISSING:
-            yield Finding(
-                "gpsd",
-                Severity.PROBLEM,
-                "gpsd is not installed",
-                "`sudo apt-get install gpsd`; on a head the cards bring it",
-            )
-        case Service.SILENT:
-            yield Finding(
-                "gpsd",
-                Severity.PROBLEM,
-                f"gpsd does not answer: {seen.gpsd_problem}",
-                "`systemctl status gpsd.socket gpsd` says why; `sudo systemctl start gpsd.socket` starts it",
-            )
-        case Service.TALKING if _said_nothing(seen) or problem:
-            yield Finding(
-                "gpsd",
-                Severity.PROBLEM,
-                problem or "gpsd has heard nothing of a receiver",
-                "`DEVICES` in /etc/default/gpsd names the port; `pibramble gps detect PORT` says whether a receiver is "
-                "there (stop gpsd for it: `sudo systemctl stop gpsd.socket gpsd`)",
-            )
-        case Service.TALKING:
-            of = f" of {seen.state.source.device}" if seen.state and seen.state.source.device else ""
-            yield Finding("gpsd", Severity.GOOD, f"gpsd answers{of}")
-        case Service.UNASKED:
-            return
-
-
-def _chrony(seen: Observation) -> Iterator[Finding]:
-    match seen.chrony:
-        case Service.MISSING:
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                "chrony is not installed: nothing sets the clock by the receiver",
-                "`sudo apt-get install chrony`; it takes the place of other time keepers",
-            )
-        case Service.SILENT:
-            said = seen.chronys.problem if seen.chronys else ""
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                said or "chronyd does not answer",
-                "`systemctl status chrony` says why; `sudo systemctl start chrony` starts it",
-            )
-        case Service.TALKING if seen.chronys is not None:
-            yield from _clocks(seen.chronys)
-        case _:
-            return
-
-
-def _clocks(chrony: Chrony) -> Iterator[Finding]:
-    clocks = [source for source in chrony.sources if source.kind == "reference clock"]
-    if not clocks:
-        yield Finding(
-            "chrony",
-            Severity.WARNING,
-            "chrony has no receiver among its sources",
-            "[gps] in the cluster file writes the `refclock` lines; `pibramble files HEAD` shows them",
-        )
-        return
-    for clock in clocks:
-        if not clock.reach:
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                f"chrony has heard nothing of {clock.name} yet",
-                "gpsd passes time on after three fixes in a row, and only to a socket that was there when it started: "
-                "`sudo systemctl restart gpsd`",
-            )
-        elif clock.chosen is Chosen.FALSE:
-            yield Finding(
-                "chrony",
-                Severity.PROBLEM,
-                f"chrony takes {clock.name} for false: it is {clock.offset_s:+.3f} s off what the other sources say",
-                "is its `offset` right? Messages come late by what the wire takes; whole seconds are leap seconds",
-            )
-        else:
-            yield Finding("chrony", Severity.GOOD, f"chrony: {clock.name} is {clock.chosen}, {clock.offset_s:+.6f} s")
+    return best[0].name if best and best[0].kind != "reference clock" else ""
 
 
 _RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
     _line,
+    _log,
     _checksums,
     _fix,
     _weeks,
     _date,
+    _clock,
     _leap,
-    _gpsd,
-    _chrony,
+    doctor_programs.gpsd,
+    doctor_programs.chrony,
 )

@@ -12,6 +12,7 @@ import attrs
 from pibramble.errors import PibrambleError
 from pibramble.gps import chrony, port, sources
 from pibramble.gps.model import Chrony, GpsState, Source
+from pibramble.gps.silence import Ear
 
 _CHRONY_EVERY_S = 5.0
 _AGAIN_S = 2.0
@@ -36,7 +37,7 @@ async def feed(source: Source, baud: int = 9600) -> AsyncGenerator[GpsState, Non
 
 
 async def _states(source: Source, baud: int) -> AsyncGenerator[GpsState, None]:
-    following = sources.follower(source)
+    following, ear = sources.follower(source), Ear()
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
         # Connecting may take seconds.
@@ -53,9 +54,10 @@ async def _states(source: Source, baud: int) -> AsyncGenerator[GpsState, None]:
                 block = port.take(descriptor, source.name)
             except TimeoutError:
                 pass  # nothing came: that, too, is told
-            if following.feed(block, time.time()) or time.monotonic() - told_s >= sources.TOLD_AGAIN_S:
-                told_s = time.monotonic()
-                yield following.state
+            changed, now_s = following.feed(block, time.time()), time.monotonic()
+            if changed or now_s - told_s >= sources.TOLD_AGAIN_S:
+                told_s = now_s
+                yield ear.told(following.state, now_s, time.time())
 
 
 @attrs.define

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rich.columns import Columns
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,20 +13,35 @@ from pibramble.gps.model import Chrony, GpsState, Mode, Satellite
 
 _FULL_DBHZ = 50.0  # what a good antenna hears of a satellite overhead
 _BAR = 20  # characters
+_NAMES = 10  # columns of a fact's name and what is between it and the fact
+_SATELLITES = 3 + 34 + _BAR  # columns of the satellites and what is before them
+_FEWEST = 4
 _COLOURS = {Mode.THREE_D: "green", Mode.TWO_D: "yellow", Mode.NO_FIX: "red", Mode.UNKNOWN: "red"}
 
 
-def screen(state: GpsState, height: int = 24) -> RenderableType:
-    """Return what is shown; as many satellites as fit into `height` lines."""
-    parts: list[RenderableType] = [Columns([_facts(state), _satellites(state, max(4, height - 8))], padding=(0, 3))]
-    if state.chrony and state.chrony.sources:
+def screen(state: GpsState, width: int = 80, height: int = 24) -> RenderableType:
+    """Return what is shown in so many columns and lines; as many satellites as fit.
+
+    They stand beside the facts, or where that is too wide between them and what chrony says.
+    """
+    facts = words.facts(state)
+    clocks = len(state.chrony.sources) + 1 if state.chrony and state.chrony.sources else 0
+    wide = max(len(text) for _, text in facts) + _NAMES
+    if width >= wide + _SATELLITES:
+        both = Table.grid(padding=(0, 3))
+        both.add_row(_facts(facts, state), _satellites(state, max(_FEWEST, height - clocks - 2)))
+        parts: list[RenderableType] = [both]
+    else:
+        lines = sum(-(-(len(text) + _NAMES) // width) for _, text in facts)
+        parts = [_facts(facts, state), _satellites(state, max(_FEWEST, height - lines - clocks - 2))]
+    if state.chrony and clocks:
         parts.append(_sources(state.chrony))
     return Group(*parts)
 
 
-def _facts(state: GpsState) -> Table:
+def _facts(facts: Sequence[tuple[str, str]], state: GpsState) -> Table:
     table = Table.grid(padding=(0, 2))
-    for name, text in words.facts(state):
+    for name, text in facts:
         style = {"fix": _COLOURS[state.fix.mode], "problem": "red"}.get(name, "")
         table.add_row(Text(name, style="dim"), Text(text, style=style))
     return table

@@ -151,7 +151,10 @@ class Reader:
             moment = -1 if said.clock_us is None else said.clock_us
             self._stale = (said.talker, moment) == self._last_gga
             self._last_gga = (said.talker, moment)
-        if said.latitude_deg is not None and said.longitude_deg is not None:
+        # Where a receiver without a fix says 0° N 0° E that is no place, though the next round's GSA may make it a fix
+        # when the sentences between them were lost (Royaltek RGM-3800).
+        nowhere = said.standing is Standing.INVALID and not said.latitude_deg and not said.longitude_deg
+        if said.latitude_deg is not None and said.longitude_deg is not None and not nowhere:
             told.place = (said.latitude_deg, said.longitude_deg)
         if said.standing is not None:
             self._weigh(said)

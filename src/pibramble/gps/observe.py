@@ -10,7 +10,7 @@ from pibramble import proc
 from pibramble.errors import NotUpError
 from pibramble.gps import chrony, detect, sources
 from pibramble.gps.detect import LISTEN_S
-from pibramble.gps.doctor import Observation, Service
+from pibramble.gps.findings import FEW, Observation, Service
 from pibramble.gps.model import GpsState, Mode, Origin, Source
 from pibramble.gps.port import GoneError
 from pibramble.gps.protocols import Sound
@@ -29,9 +29,11 @@ def observe(
             return _of_port(source, progress, now, wanted_baud, watch_s)
         case Origin.LOG:
             state = None
-            for state in sources.states(source):  # noqa: B007 (the last one counts)
+            until = time.monotonic() + watch_s if sources.is_live(source) else None
+            for state in sources.states(source, until=until):  # noqa: B007 (the last one counts)
                 pass
-            return Observation(now, source.name, state=state, live=False)
+            log = sources.heard_in(source) if state is None else None
+            return Observation(now, source.name, log=log, state=state, live=False)
         case Origin.GPSD:
             return _of_gpsd(source, progress, now, watch_s)
 
@@ -43,7 +45,8 @@ def _of_port(
     state = None
     if (best := detection.best) and best.heard.sound is Sound.RECEIVER:
         state = _watch(source, progress, watch_s, best.baud)
-    return Observation(now, source.name, wanted_baud, detection.attempts, state)
+    # Whether chrony runs is asked where gpsd is; here, whether this machine's clock follows something else.
+    return Observation(now, source.name, wanted_baud, detection.attempts, state=state, chronys=chrony.ask())
 
 
 def _of_gpsd(source: Source, progress: Progress, now: dt.datetime, watch_s: float) -> Observation:
@@ -67,10 +70,12 @@ def _of_gpsd(source: Source, progress: Progress, now: dt.datetime, watch_s: floa
 
 
 def _watch(source: Source, progress: Progress, watch_s: float, baud: int = 9600) -> GpsState | None:
-    """Follow a source until a 3D fix and the satellites are known, or the time is over."""
+    """Follow a source until all is known: a 3D fix, the satellites, of a wire how good it is; or the time is over."""
     state = None
     with progress.step(f"watching {source.device or source.name}"):
         for state in sources.states(source, baud, until=time.monotonic() + watch_s):
-            if state.fix.mode >= Mode.THREE_D and state.sky.satellites and state.fix.time:
+            counts = state.counts
+            known = source.origin is Origin.GPSD or counts.sentences + counts.wrong >= FEW
+            if known and state.fix.mode >= Mode.THREE_D and state.sky.satellites and state.fix.time:
                 break
     return state

@@ -259,14 +259,19 @@ _MANY_VALUES = 30  # of the 64; words have fewer letters
 # --- frames known by their sync bytes alone ---------------------------------------------------------------------------
 
 
-def _by_sync(pattern: bytes, least: int = _ENOUGH) -> Callable[[bytes], int]:
+def _by_sync(pattern: bytes, least: int = _ENOUGH, *, binary: bool = False) -> Callable[[bytes], int]:
+    """Count what looks so; of a binary protocol not what a person can read, such as the remarks of a web page."""
     compiled = re.compile(pattern, re.DOTALL)
 
     def count(data: bytes) -> int:
-        found = sum(1 for _ in compiled.finditer(data))
+        found = sum(1 for frame in compiled.finditer(data) if not (binary and _all_text(frame[0])))
         return found if found >= least else 0
 
     return count
+
+
+def _all_text(data: bytes) -> bool:
+    return len(_PRINTABLE.findall(data)) == len(data)
 
 
 def _ntrip(data: bytes) -> int:
@@ -284,11 +289,11 @@ _FINDERS: dict[Protocol, Callable[[bytes], int]] = {
     Protocol.RTCM2: _rtcm2,
     Protocol.ALLYSTAR: _allystar,
     Protocol.AIS: _ais,
-    Protocol.ONCORE: _by_sync(rb"@@[A-Z][a-z][\x00-\xff]{1,300}?\r\n"),
+    Protocol.ONCORE: _by_sync(rb"@@[A-Z][a-z][\x00-\xff]{1,300}?\r\n", binary=True),
     Protocol.ZODIAC: _by_sync(rb"\xff\x81[\xe8-\xff]\x03|\xff\x81[\x00-\xff]\x04"),
     Protocol.NAVCOM: _by_sync(rb"\x02\x99\x66"),
     Protocol.EVERMORE: _evermore,
-    Protocol.ITALK: _by_sync(rb"<![\x00-\xff]{5,200}?>"),
+    Protocol.ITALK: _by_sync(rb"<![\x00-\xff]{5,200}?>", binary=True),
     Protocol.SUPERSTAR2: _superstar2,
     Protocol.GEOSTAR: _by_sync(rb"PSGG"),
     Protocol.GREIS: _by_sync(rb"(?:\[(?:~|::|RD|RT|SI|PV|PG|TO)\]|(?:RT|RD|SI|PV|PG|::)0[0-9A-F]{2}[\x00-\xff])"),

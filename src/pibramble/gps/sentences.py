@@ -340,12 +340,14 @@ def _gsv(talker: str, fields: Sequence[str]) -> Said | None:
         number = _whole(fields[first])
         if not number:  # an empty place, to fill the sentence
             continue
-        elevation, azimuth = _whole(fields[first + 1]), _whole(fields[first + 2])
+        elevation: float | None = _whole(fields[first + 1])
+        azimuth: float | None = _whole(fields[first + 2])
         if elevation is None or azimuth is None:  # both or none
             elevation = azimuth = None
         else:
-            elevation = elevation if abs(elevation) <= 90 else None  # noqa: PLR2004
-            azimuth = azimuth % 360 if 0 <= azimuth <= 360 else None  # noqa: PLR2004
+            # Floats: a field of `--json` has one type, wherever it comes from.
+            elevation = float(elevation) if abs(elevation) <= 90 else None  # noqa: PLR2004
+            azimuth = azimuth % 360.0 if 0 <= azimuth <= 360 else None  # noqa: PLR2004
         strength = _number(fields[first + 3])
         in_view.append(Signal(identify(number, constellation), elevation, azimuth, strength, signal))
     return Said("GSV", talker, part=part, parts=parts, in_view=tuple(in_view))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import sys
@@ -19,14 +20,15 @@ from pibramble.gps import detect, gpsd, port
 from pibramble.gps.direct import SILENCE_S, Direct
 from pibramble.gps.gpsd import Client
 from pibramble.gps.model import GpsState, Origin, Source
+from pibramble.gps.protocols import Heard, listen
+from pibramble.gps.protocols import Protocol as Language
+from pibramble.gps.silence import Ear, Hearing
 from pibramble.progress import Progress
 
 LOCAL_GPSD = f"127.0.0.1:{gpsd.PORT}"
 _CONNECT_S = 5
 TOLD_AGAIN_S = 1.0
 _AGAIN_S = 1.0  # between tries to find a source that went away
-_DEAF_S = 3.0
-_NOISE_BYTES = 200
 _BLOCK = 65_536
 
 
@@ -62,14 +64,32 @@ def named(text: str, baud: int | None = None) -> Source:
         return Source(Origin.LOG, text)
     if stat.S_ISSOCK(mode) or (not mode and "/" not in text):
         return Source(Origin.GPSD, text)
+    if stat.S_ISDIR(mode):
+        raise UsageError(f"{text} is a folder", hint="name a port, a log or a gpsd")
     raise UsageError(
         f"{text}: there is no such port, log or gpsd", hint="a port is like /dev/ttyUSB0, a gpsd like HOST or HOST:2947"
     )
 
 
+def heard_in(source: Source) -> Heard | None:
+    """Return what the beginning of a file sounds like; None for what is no file."""
+    if source.origin is not Origin.LOG or source.name == "-" or is_live(source):
+        return None
+    with Path(source.name).open("rb") as stream:
+        return listen(stream.read(_BLOCK))
+
+
 def follower(source: Source) -> Follower:
     """Return what understands this source."""
     return Client(source.name) if source.origin is Origin.GPSD else Direct(source)
+
+
+def is_live(source: Source) -> bool:
+    """Say whether more may come of it: of a file nothing does, of a pipe it may."""
+    if source.origin is not Origin.LOG:
+        return True
+    found = os.fstat(sys.stdin.fileno()) if source.name == "-" else Path(source.name).stat()
+    return not stat.S_ISREG(found.st_mode)
 
 
 def states(source: Source, baud: int = 9600, until: float | None = None) -> Iterator[GpsState]:
@@ -80,14 +100,16 @@ def states(source: Source, baud: int = 9600, until: float | None = None) -> Iter
     following = follower(source)
     with opened(source, baud) as descriptor:
         if source.origin is Origin.LOG:
-            yield from _of_log(descriptor, following)
+            yield from _of_log(descriptor, following, until)
             return
+        ear = Ear()
         told_s = time.monotonic()
         for block in port.blocks(descriptor, source.name, pause(source), until):
             changed = following.feed(block, time.time())
-            if changed or time.monotonic() - told_s >= TOLD_AGAIN_S:
-                told_s = time.monotonic()
-                yield following.state
+            now_s = time.monotonic()
+            if changed or now_s - told_s >= TOLD_AGAIN_S:
+                told_s = now_s
+                yield ear.told(following.state, now_s, time.time())
 
 
 def pause(source: Source) -> float:
@@ -95,8 +117,18 @@ def pause(source: Source) -> float:
     return TOLD_AGAIN_S if source.origin is Origin.GPSD else SILENCE_S
 
 
-def _of_log(descriptor: int, following: Follower) -> Iterator[GpsState]:
-    while block := os.read(descriptor, _BLOCK):
+def _of_log(descriptor: int, following: Follower, until: float | None) -> Iterator[GpsState]:
+    """Read a file, or a pipe: what comes through that may come as slowly as from a receiver."""
+    while until is None or time.monotonic() < until:
+        # A file is always ready.
+        wait_s = SILENCE_S if until is None else max(0.0, min(SILENCE_S, until - time.monotonic()))
+        if not select.select([descriptor], [], [], wait_s)[0]:
+            if following.feed(b""):
+                yield following.state
+            continue
+        block = os.read(descriptor, _BLOCK)
+        if not block:
+            break
         for line in block.splitlines(keepends=True):  # a state for each epoch, not one for all
             if following.feed(line):
                 yield following.state
@@ -105,20 +137,24 @@ def _of_log(descriptor: int, following: Follower) -> Iterator[GpsState]:
             yield following.state
 
 
-def follow(source: Source, progress: Progress) -> Iterator[GpsState]:
-    """Yield states for as long as there is a source.
+def follow(source: Source, progress: Progress, for_s: float | None = None) -> Iterator[GpsState]:
+    """Yield states for as long as there is a source, or for some seconds from when it was found.
 
     One that goes away is waited for, and one that changes its speed found again. Raises what opening it does, the first
     time.
     """
     state: GpsState | None = None
-    while True:
+    until: float | None = None
+    while until is None or time.monotonic() < until:
         try:
-            baud = source.baud or (detect.found(detect.detect(source.name, progress)).baud if _is_port(source) else 0)
-            deaf = _Deafness()
-            for state in states(attrs.evolve(source, baud=baud or None), baud):
+            baud = source.baud or (_found(source.name, progress) if source.origin is Origin.PORT else None)
+            if for_s is not None and until is None:
+                until = time.monotonic() + for_s
+            ear = Ear()
+            for state in states(attrs.evolve(source, baud=baud), baud or 0, until):
+                deaf = ear.hear(state, time.monotonic(), time.time()) is Hearing.DEAF
                 yield state
-                if _is_port(source) and source.baud is None and deaf.at(state, time.monotonic()):
+                if deaf and source.baud is None:
                     break
             else:
                 return
@@ -129,24 +165,16 @@ def follow(source: Source, progress: Progress) -> Iterator[GpsState]:
             time.sleep(_AGAIN_S)
 
 
-def _is_port(source: Source) -> bool:
-    return source.origin is Origin.PORT
-
-
-@attrs.define
-class _Deafness:
-    """Notices that bytes come and none of them make a sentence: the receiver has changed its speed."""
-
-    sentences: int = -1
-    bytes: int = 0
-    since_s: float = 0.0
-
-    def at(self, state: GpsState, now_s: float) -> bool:
-        """Say whether it has been so for some seconds."""
-        counts = state.counts
-        if counts.sentences != self.sentences:
-            self.sentences, self.bytes, self.since_s = counts.sentences, counts.bytes, now_s
-        return counts.bytes - self.bytes > _NOISE_BYTES and now_s - self.since_s > _DEAF_S
+def _found(path: str, progress: Progress) -> int:
+    """Return a receiver's speed. Raises PibrambleError where none is heard, or none that can be read here."""
+    attempt = detect.found(detect.detect(path, progress))
+    frames, language = attempt.heard.frames, attempt.heard.protocol
+    if Language.NMEA not in frames:
+        raise PibrambleError(
+            f"{path}: the receiver speaks {language} at {attempt.baud} baud, pibramble's own reader NMEA 0183 only",
+            hint="gpsd reads it: `pibramble gps` without a port asks gpsd; `pibramble gps doctor` says how it stands",
+        )
+    return attempt.baud
 
 
 @contextmanager
@@ -171,6 +199,11 @@ def connected(name: str) -> Iterator[socket.socket]:
     """Connect to gpsd and ask it to tell all it learns. Raises NotUpError."""
     try:
         link = _connect(name)
+    except socket.gaierror as error:
+        raise NotUpError(
+            f"{name}: no file is called so, and no machine either ({(error.strerror or str(error)).lower()})",
+            hint="`pibramble gps` reads a log, a port such as /dev/ttyUSB0, or the gpsd of HOST or HOST:2947",
+        ) from None
     except OSError as error:
         raise NotUpError(
             f"no gpsd answers at {name}: {(error.strerror or str(error)).lower()}",

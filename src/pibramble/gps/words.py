@@ -96,7 +96,7 @@ def time_source(one: TimeSource) -> tuple[str, ...]:
 def facts(state: GpsState) -> tuple[tuple[str, str], ...]:
     """Return all of it, line by line: what, and how it is."""
     fix_, counts = state.fix, state.counts
-    wrong = f", {counts.wrong} with a wrong checksum" if counts.wrong else ""
+    wrong = f", {counts.wrong} without a right checksum" if counts.wrong else ""
     facts = (
         ("source", source(state)),
         ("fix", fix(fix_)),

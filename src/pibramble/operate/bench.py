@@ -14,7 +14,7 @@ import attrs
 from pibramble.advise.predict.calibration import Curve, Sample, Traffic, pair
 from pibramble.errors import PibrambleError
 from pibramble.operate import linpack
-from pibramble.operate.bench_runs import NAMES, Benchmark, Ping, Sum
+from pibramble.operate.bench_runs import NAMES, Benchmark, Linpack, Ping, Sum
 from pibramble.operate.jobs import Place, Request, Watcher, run_job
 from pibramble.operate.nodeset import fold
 from pibramble.operate.record import new_id, now
@@ -25,6 +25,7 @@ from pibramble.spec.model import Link
 PROGRAMS = Path(__file__).parents[1] / "bench"
 PING_BYTES = 1 << 20
 SUM_DOUBLES = 1 << 15
+SUM_REPEATS = 500  # at most
 TRAFFIC_WORDS: Mapping[Traffic, tuple[str, ...]] = {Traffic.ONE_WAY: (), Traffic.BOTH_WAYS: ("exchange",)}
 _TIMEOUT_S = 1800.0
 
@@ -66,27 +67,29 @@ def measure(place: Place, settings: Settings, watcher: Watcher) -> Benchmark:
         nodes = [worker.name for worker in workers if _link(worker) is kind]
         if len(nodes) > 1:
             with watcher.progress.step(f"allreduce of {len(nodes)} {kind} workers"):
-                said = _ours(place, "allreduce.c", (str(SUM_DOUBLES), seconds), nodes, watcher)
+                said = _ours(place, "allreduce.c", (str(SUM_DOUBLES), str(SUM_REPEATS), seconds), nodes, watcher)
             sums.append(Sum(kind, tuple(nodes), read_curve(said)))
-    gflops, remark = _linpack(place, settings, watcher) if settings.linpack else (None, "")
+    solved, remark = _linpack(place, settings, watcher) if settings.linpack else (None, "")
     remarks = tuple(said for said in (settings.about_times, remark) if said)
-    return Benchmark(new_id(), now(), settings.target, speeds, tuple(pings), tuple(sums), gflops, remarks)
+    return Benchmark(new_id(), now(), settings.target, speeds, tuple(pings), tuple(sums), solved, remarks)
 
 
-def _linpack(place: Place, settings: Settings, watcher: Watcher) -> tuple[float | None, str]:
-    """Return GFLOPS, or None and why not."""
-    cores = {worker.name: worker.board.cores for worker in settings.workers}
-    ranks = sum(cores.values())
-    ready = linpack.ask(place.connections, cores, one_machine=settings.one_machine)
+def _linpack(place: Place, settings: Settings, watcher: Watcher) -> tuple[Linpack | None, str]:
+    """Return what Linpack came to; or None and why there is nothing."""
+    boards = {worker.name: worker.board for worker in settings.workers}
+    shares = {name: linpack.Share(board.cores, board.memory_mb << 20) for name, board in boards.items()}
+    ranks = sum(share.ranks for share in shares.values())
+    ready = linpack.ask(place.connections, shares, one_machine=settings.one_machine)
     if ready.reason:
         return None, f"Linpack is left out: {ready.reason}"
     problem = linpack.size(ranks, ready.bytes_a_rank)
     if settings.equations:
         problem = attrs.evolve(problem, equations=settings.equations)
-    with watcher.progress.step(f"Linpack with {problem.equations} equations on {ranks} ranks, and hpcc's other tests"):
-        request = Request(program="sh", arguments=linpack.arguments(problem), nodes=tuple(cores), ranks=ranks)
+    more = ", and hpcc's other tests" if ready.runs_all else ""
+    with watcher.progress.step(f"Linpack with {problem.equations} equations on {ranks} ranks{more}"):
+        request = Request(program=ready.program, arguments=ready.arguments(problem), nodes=tuple(shares), ranks=ranks)
         said = _output(place, request, watcher)
-    return linpack.read(said), f"Linpack: {problem.equations} equations on {problem.rows} x {problem.columns} ranks"
+    return linpack.read(said), ""
 
 
 def pairs_to_play(workers: Sequence[NodePlan]) -> Iterator[tuple[NodePlan, NodePlan]]:
@@ -114,6 +117,8 @@ def read_curve(said: str) -> Curve:
     """Read what bench/pingpong.c and bench/allreduce.c print. Raises PibrambleError."""
     samples = []
     for line in said.splitlines():
+        if line.split()[:1] == ["bytes"]:
+            continue  # allreduce's headings
         try:
             size, times, median_us, shortest_us = line.split()
             samples.append(Sample(int(size), float(median_us) / 1e6, float(shortest_us) / 1e6, int(times)))

@@ -42,6 +42,27 @@ class Sum:
 
 
 @attrs.frozen
+class Linpack:
+    """High Performance Linpack, whose residual has passed HPL's check."""
+
+    gflops: float
+    equations: int  # N
+    block: int  # NB
+    rows: int  # P
+    columns: int  # Q
+    seconds: float
+    residual: float  # ||Ax-b|| / (eps (||A|| ||x|| + ||b||) N), in infinity norms; HPL lets 16 pass
+
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        grid = f"{self.rows} x {self.columns}"
+        return (
+            f"N = {self.equations:,}, NB = {self.block}, P x Q = {grid}: {self.seconds:,.3g} s, "
+            f"residual {self.residual:.3g} PASSED"
+        )
+
+
+@attrs.frozen
 class Benchmark:
     """One run."""
 
@@ -51,7 +72,7 @@ class Benchmark:
     speeds: Mapping[str, float]  # board -> intervals of bench/speed.c a second, one core
     pings: tuple[Ping, ...]
     sums: tuple[Sum, ...]
-    hpl_gflops: float | None = None
+    linpack: Linpack | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -91,8 +112,8 @@ def figures(run: Benchmark) -> Iterator[Figure]:
     for total in run.sums:
         for sample in total.curve:
             yield Figure(f"allreduce, {len(total.nodes)} {total.link}", sample.size_bytes, sample.median_s, "s")
-    if run.hpl_gflops is not None:
-        yield Figure("Linpack", None, run.hpl_gflops, "GFLOPS")
+    if run.linpack:
+        yield Figure("Linpack", None, run.linpack.gflops, "GFLOPS")
 
 
 def compare(run: Benchmark, other: Benchmark | None) -> tuple[Compared, ...]:
@@ -118,7 +139,7 @@ def save(folder: Path, run: Benchmark) -> Path:
 def _with_texts(run: Benchmark) -> dict[str, Any]:
     """Return the run with samples as tables, which JSON has no names for."""
     return {
-        **{name: getattr(run, name) for name in ("id", "began", "target", "speeds", "hpl_gflops", "remarks")},
+        **{name: getattr(run, name) for name in ("id", "began", "target", "speeds", "linpack", "remarks")},
         "pings": [
             {"links": p.links, "traffic": p.traffic, "nodes": p.nodes, "samples": [list(s) for s in p.curve]}
             for p in run.pings
@@ -169,7 +190,7 @@ def _load(file: Path) -> Benchmark | None:
             speeds={board: float(speed) for board, speed in said["speeds"].items()},
             pings=tuple(_ping(entry) for entry in said["pings"]),
             sums=tuple(Sum(Link(e["link"]), tuple(e["nodes"]), _curve(e["samples"])) for e in said["sums"]),
-            hpl_gflops=said.get("hpl_gflops"),
+            linpack=Linpack(**said["linpack"]) if said.get("linpack") else None,
             remarks=tuple(said.get("remarks", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):  # half written by a full disk, or by another version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,6 +14,10 @@ from pibramble.operate.execute import Outcome, Stream, execute
 from pibramble.operate.mpi import Mpich
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.targets.base import Connections, TargetState
+
+if TYPE_CHECKING:
+    from pibramble.operate.swarm.engine import Engine
+    from pibramble.operate.swarm.health import Complaint
 
 # Everything in one round trip. A board has one thermal zone, in thousandths of a degree; a PC may have none.
 _SCRIPT = r"""
@@ -27,7 +32,7 @@ for zone in /sys/class/thermal/thermal_zone*/temp; do
 done
 mpichversion 2>/dev/null
 """
-_TIMEOUT_S = 15.0  # a board that swaps takes seconds; one that takes longer is not well
+_TIMEOUT_S = 20.0  # a board that swaps takes seconds, and an engine that hangs ten; one that takes longer is not well
 
 
 @attrs.frozen
@@ -59,6 +64,7 @@ class NodeStatus:
     to_worker_mbit: float | None = None  # planned
     to_head_mbit: float | None = None
     rate_verified: bool = False
+    engine: Engine | None = None  # of containers; None: the plan has none, or the node is not reachable
 
 
 @attrs.frozen
@@ -73,6 +79,7 @@ class ClusterStatus:
     clock_limit_ms: int = 0
     astray: tuple[Astray, ...] = ()  # whose clocks are farther off than that
     not_modelled: tuple[str, ...] = ()
+    engines: tuple[Complaint, ...] = ()  # what is wrong with engines, and the cure
 
     @property
     def healthy(self) -> bool:
@@ -91,7 +98,7 @@ def ask(plan: Plan, names: Sequence[str], connections: Connections, state: Targe
     shared = state.one_machine  # load, memory and clock are those of this machine
     # Nodes that share a clock have a chronyd each for a receiver's sake alone.
     tracking = "" if shared and plan.gps is None else READ_TRACKING
-    script = f"{READ_CLOCK}{_SCRIPT}{tracking}exit 0\n"
+    script = f"{READ_CLOCK}{_SCRIPT}{tracking}{_about_engines(plan)}exit 0\n"
     living = [name for name in names if name not in dead]
     outcomes = execute(connections, living, script, timeout_s=_TIMEOUT_S, on_output=heard)
     nodes, host = [], None
@@ -115,13 +122,15 @@ def ask(plan: Plan, names: Sequence[str], connections: Connections, state: Targe
                 found,
                 reading=Reading.read(said, heard_s.get(name, 0.0), outcome.seconds),
                 clock=Clock.read(said, plan),
+                engine=_engine(plan, name, said),
             )
         )
     readings = {node.node: node.reading for node in nodes}
     clocks = {node.node: node.clock for node in nodes}
     far = astray(readings, plan.head.name, plan.clock_limit_ms / 1000, clocks)
     return ClusterStatus(
-        plan.name, state.target, state.up, tuple(nodes), host, plan.clock_limit_ms, far, state.not_modelled
+        *(plan.name, state.target, state.up, tuple(nodes), host, plan.clock_limit_ms, far, state.not_modelled),
+        engines=_complaints(plan, nodes),
     )
 
 
@@ -140,6 +149,34 @@ def read_machine(said: str) -> Machine:
         temperature_c=None if temperature is None else temperature / 1000,
         uptime_s=values.get("uptime"),
     )
+
+
+# Most clusters have no containers, and import none of what knows them.
+
+
+def _about_engines(plan: Plan) -> str:
+    if plan.containers is None:
+        return ""
+    from pibramble.operate.swarm.engine import ASK_ENGINE
+
+    return ASK_ENGINE
+
+
+def _engine(plan: Plan, node: str, said: str) -> Engine | None:
+    if plan.containers is None:
+        return None
+    from pibramble.operate.swarm.engine import read
+
+    return read(node, said)
+
+
+def _complaints(plan: Plan, nodes: Sequence[NodeStatus]) -> tuple[Complaint, ...]:
+    engines = {node.node: node.engine for node in nodes if node.engine}
+    if not engines:
+        return ()
+    from pibramble.operate.swarm.health import judge
+
+    return judge(engines, plan.head.name)
 
 
 def _node(  # noqa: PLR0913 (what there is to say of a node)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
 
 from pibramble.catalog.model import Board
 from pibramble.plan.model import ContainersPlan, Role
 from pibramble.spec.expand import WorkerSpec
 from pibramble.spec.model import Cluster, Engine, Link
 
+REGISTRY_PORT = 5000  # the registry's own choice
 
-def resolve(cluster: Cluster, workers: Sequence[WorkerSpec], head: Board) -> ContainersPlan | None:
+
+def resolve(
+    cluster: Cluster, workers: Sequence[WorkerSpec], head: Board, head_address: IPv4Address
+) -> ContainersPlan | None:
     """Return the plan for the container engine; None where the cluster file wants none."""
     section = cluster.containers
     if section.engine is Engine.NONE:
@@ -23,7 +28,8 @@ def resolve(cluster: Cluster, workers: Sequence[WorkerSpec], head: Board) -> Con
     for worker in workers:
         hub = {"hub": hubs[worker.name]} if worker.name in hubs else {}
         labels[worker.name] = {"role": Role.WORKER.value, "link": worker.link.value, **hub, **_of_board(worker.board)}
-    return ContainersPlan(section.engine, bridges, overlays, labels)
+    registry = f"{head_address}:{REGISTRY_PORT}" if section.registry else ""
+    return ContainersPlan(section.engine, bridges, overlays, labels, registry)
 
 
 def _of_board(board: Board) -> Mapping[str, str]:

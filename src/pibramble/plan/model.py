@@ -101,6 +101,7 @@ class ContainersPlan:
     bridges: IPv4Network  # of networks within one node
     overlays: IPv4Network  # of networks between nodes
     labels: Mapping[str, Mapping[str, str]]  # by node name: what a stack's placement may ask for
+    registry: str = ""  # ADDRESS:PORT of the head, where nodes read images; empty: there is none
 
 
 @attrs.frozen
@@ -113,6 +114,7 @@ class Plan:
     subnet: IPv4Network
     nameservers: tuple[IPv4Address, ...]
     ntp: tuple[str, ...]
+    console_login: bool  # whoever sits at a board's serial console is logged in
     clock_limit_ms: int  # how far the nodes' clocks may be apart before anybody is warned
     authorized_keys: tuple[str, ...]
     bridge_mac: str

@@ -59,6 +59,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         subnet=section.subnet,
         nameservers=section.nameservers,
         ntp=section.ntp,
+        console_login=section.console_login,
         clock_limit_ms=section.clock_limit_ms,
         authorized_keys=section.authorized_keys,
         bridge_mac=macs.derive(identity, cluster.head.name, End.BRIDGE),
@@ -87,7 +88,7 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
             for section in cluster.consoles
         ),
         web_uplink=cluster.web.uplink and (bool(cluster.consoles) or any(worker.usb_console for worker in workers)),
-        containers=containers.resolve(cluster, workers, head_board),
+        containers=containers.resolve(cluster, workers, head_board, head_address),
         source=source,
     )
 

@@ -113,6 +113,7 @@ RULES = (
     images.without_effect,
     images.no_mpich_of_their_own,
     containers.addresses,
+    containers.registry,
     containers.memory,
     containers.on_images,
 )

@@ -84,6 +84,11 @@ class ClusterSection:
     clock_limit_ms: int = _field(
         "How far the nodes' clocks may be apart before `run` and `status` warn.", kind=Kind.MILLISECONDS, default=1000
     )
+    console_login: bool = _field(
+        "Whoever sits at a board's serial console is logged in as the user: no account has a password, and who has the "
+        "wire in hand has the card, too. false: nobody gets in there.",
+        default=True,
+    )
     authorized_keys: tuple[str, ...] = _field(
         "Public keys that may log in to the head besides the cluster's own.", default=()
     )
@@ -132,7 +137,7 @@ class WorkerGroup:
     flow_control: bool = _field("RTS and CTS are wired on a serial link.", default=False)
     usb_console: bool = _field(
         "A USB worker is a serial console as well, on the same cable; at the head it has the worker's name. Whoever is "
-        "at that end is logged in as the cluster's user, without a password. Seen in nothing yet.",
+        "at that end is logged in (console_login). Seen in nothing yet.",
         default=False,
     )
     address: IPv4Address | None = _field("The address of a single worker, or of the range's first.", default=None)
@@ -303,6 +308,9 @@ class ContainersSection:
     addresses: IPv4Network | None = _field(
         "The network that containers get their addresses from. Default: one that collides with no other of this file.",
         default=None,
+    )
+    registry: bool = _field(
+        "The head keeps images, and the nodes take them from there when a task needs one.", default=False
     )
 
 

@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,7 @@ def make_image(folder: Path, name: str, *more: images.Files, **options: str) -> 
     if not program.exists():
         source = Path(__file__).with_name("web.c")
         subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
-    file = folder / f"{name.replace(':', '-')}.tar"
+    file = folder / f"{name.replace(':', '-').replace('/', '-')}.tar"
     return images.save(file, name, [*more, {"web": program.read_bytes()}], **options)
 
 
@@ -112,16 +114,31 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmCluster]:
     """A lab with engines, and no swarm yet. One for a whole file: its tests tell a story, in their order."""
+    with running(tmp_path_factory.mktemp("swarm"), CLUSTER) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def with_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmCluster]:
+    """A lab with engines and a registry on its head, and no swarm yet. One for a whole file."""
+    text = CLUSTER.replace("zero[1-3]", "zero[1-2]").replace("[lab]", "registry = true\n\n[lab]")
+    with running(tmp_path_factory.mktemp("registry"), text) as cluster:
+        yield cluster
+
+
+@contextmanager
+def running(folder: Path, text: str) -> Iterator[SwarmCluster]:
     if os.getuid() != 0:
         pytest.skip("an engine takes root")
-    if not (UNPACKED / "dockerd").exists():
+    if not all((UNPACKED / name).exists() for name in ("dockerd", "docker-registry")):
         pytest.skip("no Docker engine for the lab: scripts/setup swarm")
-    folder = tmp_path_factory.mktemp("swarm")
-    (folder / "cluster.toml").write_text(CLUSTER)
+    (folder / "cluster.toml").write_text(text)
     cluster = SwarmCluster(folder / "cluster.toml", folder / "state")
-    cluster.up()
-    yield cluster
-    done = cluster.pibramble("down")
+    try:
+        cluster.up()
+        yield cluster
+    finally:  # also of an `up` that was killed half way
+        done = cluster.pibramble("down")
     assert done.returncode == 0, done.stderr
     # The engines' control groups are this machine's: nothing of them stays.
     assert [file for file in Path("/sys/fs/cgroup").glob("**/pibramble-*") if label(cluster) in file.name] == []
@@ -130,3 +147,26 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmCluster]:
 def label(cluster: SwarmCluster) -> str:
     """Return what the control groups of this cluster's lab are called by."""
     return hashlib.sha256(str(cluster.folder).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def instead_of(cluster: SwarmCluster, node: str, path: str, script: str | None) -> Iterator[None]:
+    """Put a script in a program's place on a node; None: take the program away."""
+    on_node(cluster, node, f"if [ -e {path} ]; then sudo mv {path} {path}.away; fi")
+    if script is not None:
+        on_node(
+            cluster, node, f"printf '%s\\n' '#!/bin/sh' '{script}' | sudo tee {path} >/dev/null; sudo chmod 755 {path}"
+        )
+    try:
+        yield
+    finally:
+        on_node(cluster, node, f"sudo rm -f {path}; if [ -e {path}.away ]; then sudo mv {path}.away {path}; fi")
+
+
+def until(true: Callable[[], bool], timeout_s: float = 60) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True

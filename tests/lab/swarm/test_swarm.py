@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.state import LabState
-from tests.lab.nodes import kill_node
-from tests.lab.swarm.conftest import STACK, SwarmCluster, make_image
+from tests.lab.nodes import in_world, kill_node, on_node
+from tests.lab.swarm.conftest import STACK, SwarmCluster, make_image, until
 
 pytestmark = pytest.mark.lab
+
+
+PORT_STACK = """\
+version: "3.8"
+services:
+  app:
+    image: web:1
+    stop_grace_period: 1s
+    ports:
+      - {target: 8000, published: 8080, mode: host}
+    deploy:
+      mode: global
+      endpoint_mode: dnsrr
+"""
+ASK = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).recv(80).decode())"
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +38,17 @@ def stack(engines: SwarmCluster) -> Path:
     return file
 
 
-def until(true: Callable[[], bool], timeout_s: float = 60) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
-
-
 def answers(cluster: SwarmCluster, node: str) -> set[str]:
     """Ask the service by its name from a container on that node; return the host names that answered."""
     said = cluster.docker(node, f"exec {cluster.containers(node)[0]} /web ask app")
     return set(said.split())
+
+
+def running_of(cluster: SwarmCluster, node: str, service: str) -> str:
+    """Return the host name of the service's container on that node."""
+    label = f"label=com.docker.swarm.service.name={service}"
+    ids = cluster.docker(node, f"ps -q --filter {label}").split()
+    return cluster.docker(node, f"inspect --format '{{{{.Config.Hostname}}}}' {ids[0]}").strip() if ids else ""
 
 
 def test_before_there_is_a_swarm_the_status_says_so_and_logs_point_to_up(engines: SwarmCluster) -> None:
@@ -67,6 +78,19 @@ def test_a_second_up_changes_nothing(engines: SwarmCluster) -> None:
     assert done.returncode == 0, done.stderr
     assert "all is as it should be" in done.stderr
     assert engines.ids() == before
+
+
+def test_a_second_head_is_refused_and_named(engines: SwarmCluster) -> None:
+    engines.docker("head", "node promote zero1")
+    try:
+        done = engines.swarm("up")
+        assert done.returncode == 1
+        assert "this swarm has another manager beside head: zero1" in done.stderr
+        assert "pibramble exec -w head -- sudo docker node demote zero1" in done.stderr
+    finally:
+        engines.docker("head", "node demote zero1")
+    assert until(lambda: engines.places()["zero1"] == "ready")
+    assert engines.swarm("up").returncode == 0
 
 
 def test_networks_lie_in_the_plans_addresses(engines: SwarmCluster) -> None:
@@ -122,6 +146,39 @@ def test_every_task_is_reached_by_name_across_nodes(engines: SwarmCluster) -> No
         assert until(lambda node=node: answers(engines, node) == names, 20)  # type: ignore[misc]  # bound for the loop
 
 
+def test_a_published_port_is_reached_from_the_cluster_and_by_ssh_from_a_pc_and_from_nowhere_else(
+    engines: SwarmCluster,
+) -> None:
+    file = engines.file.with_name("port.yml")
+    file.write_text(PORT_STACK)
+    said = engines.well("deploy", str(file))
+    assert "port_app  4/4" in said
+    ids = {node: running_of(engines, node, "port_app") for node in engines.nodes}
+    # Each node answers for its own task: from the head, from another worker, and a worker from the head.
+    for source, target in (("head", "zero1"), ("zero2", "zero1"), ("zero3", "head"), ("head", "head")):
+        assert on_node(engines, source, f"python3 -c '{ASK}' {target} 8080").strip() == ids[target]
+    # What a PC does with `ssh -L 8080:zero1:8080 HEAD`: the head's sshd makes the connection.
+    *words, name = engines.connections.interactive("head")
+    through = subprocess.run(
+        [*words, "-W", "zero1:8080", name],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert through.stdout.strip() == ids["zero1"]
+    outside = engines.plan.lab.world[2]
+    script = (
+        "import socket\nprint('', flush=True)\n"
+        f"try: socket.create_connection(('{outside}', 8080), 3)\nexcept OSError as error: print(type(error).__name__)\n"
+    )
+    with in_world(engines, script) as process:
+        assert process.communicate(timeout=20)[0].strip() == "TimeoutError"
+    engines.docker("head", "stack rm port")
+    assert until(lambda: not any(running_of(engines, node, "port_app") for node in engines.nodes))
+
+
 def test_logs_say_who_said_it(engines: SwarmCluster) -> None:
     lines = engines.well("logs", "web_app").splitlines()
     assert len(lines) == 3
@@ -141,7 +198,7 @@ def test_a_service_is_scaled_up_and_down(engines: SwarmCluster) -> None:
     ("text", "says"),
     [
         (STACK.replace("image:", "imagee:"), "bad.yml:4: services.app Additional property imagee is not allowed"),
-        (STACK.replace("[inner]", "[inner"), "bad.yml:"),
+        (STACK.replace("[inner]", "[inner"), "bad.yml:5: yaml: line 5: "),
         (STACK.replace("replicas: 3", "replicas: three"), "bad.yml:8: services.app.deploy.replicas must be a integer"),
     ],
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,26 +11,12 @@ import pytest
 from pibramble.operate.swarm import archive, push
 from pibramble.progress import SilentProgress
 from tests.lab.nodes import on_node
-from tests.lab.swarm.conftest import SwarmCluster
+from tests.lab.swarm.conftest import SwarmCluster, instead_of
 from tests.unit.operate.swarm import images
 
 pytestmark = pytest.mark.lab
 
 DOCKER = "/usr/local/bin/docker"
-
-
-@contextmanager
-def instead_of(cluster: SwarmCluster, node: str, path: str, script: str | None) -> Iterator[None]:
-    """Put a script in a program's place on a node; None: take the program away."""
-    on_node(cluster, node, f"if [ -e {path} ]; then sudo mv {path} {path}.away; fi")
-    if script is not None:
-        on_node(
-            cluster, node, f"printf '%s\\n' '#!/bin/sh' '{script}' | sudo tee {path} >/dev/null; sudo chmod 755 {path}"
-        )
-    try:
-        yield
-    finally:
-        on_node(cluster, node, f"sudo rm -f {path}; if [ -e {path}.away ]; then sudo mv {path}.away {path}; fi")
 
 
 def refused(cluster: SwarmCluster, code: int) -> str:
@@ -133,3 +118,54 @@ def test_an_engine_that_does_not_run_is_named(engines: SwarmCluster) -> None:
         done = engines.swarm("status")
     assert done.returncode == 4
     assert "zero1: its engine does not answer: Cannot connect to the Docker daemon" in done.stderr
+
+
+def test_status_and_doctor_tell_of_engines_that_are_well(engines: SwarmCluster) -> None:
+    done = engines.pibramble("status")
+    assert done.returncode == 0, done.stderr
+    heading, *rows = [line.split() for line in done.stdout.splitlines()[:5]]
+    assert heading[-4:] == ["DOCKER", "DISK", "LEFT", "STATE"]
+    assert all(row[-4].startswith("20.") and row[-2:] == ["MB", "ok"] for row in rows)
+    assert "docker" not in done.stderr
+    node = json.loads(engines.pibramble("status", "--json", "-w", "zero1").stdout)["cluster"]["nodes"][0]
+    assert 0 < node["engine"]["disk_free_mb"] <= 400
+    done = engines.pibramble("doctor", "swarm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.splitlines()
+    assert "engines: containers on the nodes of containers" in said
+    assert (
+        len([line for line in said if line.split()[:1] == ["ok"] and "docker 20." in line and " MB left" in line]) == 4
+    )
+
+
+def test_status_and_doctor_name_what_is_wrong_with_engines(engines: SwarmCluster) -> None:
+    """As a board is whose kernel lacks cgroup_enable=memory, and one that has no clock of its own."""
+    counts_none = f'{DOCKER}.away "$@" | sed s/MemoryLimit.:true/MemoryLimit\\":false/'
+    on_node(engines, "zero3", "echo unset EPOCHREALTIME >.bashrc")  # bash's own clock: date is asked then
+    try:
+        with (
+            instead_of(engines, "zero1", DOCKER, None),
+            instead_of(engines, "zero2", DOCKER, counts_none),
+            instead_of(engines, "zero3", "/usr/local/bin/date", '/bin/date -d "1 year ago" "$@"'),
+        ):
+            status = engines.pibramble("status")
+            doctor = engines.pibramble("doctor", "swarm")
+    finally:
+        on_node(engines, "zero3", "rm .bashrc")
+    assert status.returncode == 0  # they all answer
+    assert doctor.returncode == 3
+    for said in (status.stderr, doctor.stderr):
+        assert "zero1: docker is not installed\n  pibramble exec -w zero1 -- sudo apt-get install -y docker.io" in said
+        assert "zero2: its kernel does not count containers' memory: no limit holds" in said
+        assert "`cgroup_enable=memory` in /boot/firmware/cmdline.txt" in said
+        assert "zero3: its clock is 365 days behind head's: Swarm's certificates would not be valid" in said
+    assert "wrong     zero1" in doctor.stdout
+
+
+def test_an_engine_that_hangs_does_not_make_its_node_unreachable(engines: SwarmCluster) -> None:
+    with instead_of(engines, "zero1", DOCKER, "exec sleep 60"):
+        done = engines.pibramble("status")
+    assert done.returncode == 0
+    assert "zero1: its engine does not answer: it said nothing for 10 s" in done.stderr
+    [row] = [line for line in done.stdout.splitlines() if line.startswith("zero1")]
+    assert "does not answer" in row

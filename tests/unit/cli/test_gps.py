@@ -19,6 +19,7 @@ from pibramble.console.device import DeviceError
 from pibramble.console.model import Settings, State
 from pibramble.console.tty import Tty
 from pibramble.errors import Exit
+from pibramble.gps.framing import sentence
 from pibramble.gps.port import opened
 from tests.unit.gps.daemons import free_port
 from tests.unit.gps.gpsd_logs import OWN
@@ -81,6 +82,47 @@ def test_no_gpsd_is_an_answer_with_a_way_on() -> None:
     assert "pibramble gps doctor" in done.stderr
 
 
+def test_a_name_that_is_neither_a_file_nor_a_machine_is_said_to_be_none() -> None:
+    done = gps("walk.lgo")
+    assert done.returncode == Exit.NOT_UP
+    assert "walk.lgo: no file is called so, and no machine either" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--once", "--seconds", "0"), ("detect", "/dev/null", "--seconds", "soon"),
+              ("replay", WALK, "--wait", "-1"), ("replay", WALK, "--wait", "inf"), ("replay", WALK, "--speed", "nan")],
+)  # fmt: skip
+def test_a_span_of_time_that_is_none_is_refused(words: tuple[str, ...]) -> None:
+    done = gps(*words)
+    assert (done.returncode, done.stdout) == (Exit.WRONG, "")
+    assert words[-2] in done.stderr
+
+
+def test_once_fails_where_there_is_no_fix(tmp_path: Path) -> None:
+    log = tmp_path / "cold.log"
+    log.write_bytes(sentence("GPGGA,,,,,,0,00,99.9,,,,,,") + sentence("GPRMC,,V,,,,,,,,,,N"))
+    assert (gps("--once", str(log)).returncode, gps(str(log)).returncode) == (Exit.FAILED, Exit.OK)
+
+
+def test_a_pipe_that_does_not_end_is_not_waited_for() -> None:
+    process = subprocess.Popen([*ARGV, "--once", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False)
+    assert process.stdin is not None
+    process.stdin.write(Path(WALK).read_bytes())
+    process.stdin.flush()
+    assert process.wait(30) == Exit.OK
+    said, _ = process.communicate()
+    assert b"time      2026-06-21 10:15:00.0 UTC" in said  # the first that is whole
+
+
+def test_json_ends_when_it_is_to() -> None:
+    with receiver(SAYS) as path:
+        began = time.monotonic()
+        done = gps("--json", path, "--baud", "9600", "--seconds", "1")
+    assert done.returncode == Exit.OK
+    assert time.monotonic() - began < 30
+    assert json.loads(done.stdout.splitlines()[0])["source"]["baud"] == 9600
+
+
 @pytest.mark.parametrize("verb", ["--once", "detect", "record", "doctor"])
 def test_a_port_that_another_program_holds_is_left_alone(verb: str, tmp_path: Path) -> None:
     words = {"record": [str(tmp_path / "a.log"), "--baud", "9600"], "--once": ["--baud", "9600"]}.get(verb, [])
@@ -122,6 +164,18 @@ def test_the_doctor_of_a_log_has_no_word_on_its_day() -> None:
     done = gps("doctor", str(OWN / "rolled-over.log"))
     assert done.returncode == Exit.OK
     assert "a 3D fix with 9 satellites" in done.stdout
+
+
+def test_the_doctor_says_what_a_log_holds_instead(tmp_path: Path) -> None:
+    (tmp_path / "a.ubx").write_bytes(ubx() * 5)
+    done = gps("doctor", str(tmp_path / "a.ubx"))
+    assert (done.returncode, "gpsd, which reads it" in done.stdout) == (Exit.FAILED, True), done.stdout
+
+
+def test_the_doctor_counts_wrong_checksums_though_a_fix_comes_at_once() -> None:
+    with receiver(SAYS.replace(b"\r\n", b"\r\n$GPXXX,1*00\r\n")) as path:
+        done = gps("doctor", path, "--seconds", "2")
+    assert "50% of the sentences have no right checksum" in done.stdout
 
 
 def test_record_keeps_what_comes_until_it_is_told_to_end(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pibramble.cards import recipe
-from pibramble.files import containers
+from pibramble.files import containers, registry
 from pibramble.files.render import render
 from pibramble.plan.resolve import resolve
+from pibramble.spec.findings import Severity
 from pibramble.spec.judge import judge
 from pibramble.spec.model import (
     Cluster,
@@ -42,13 +43,21 @@ def rules(cluster: Cluster) -> list[str]:
     return [found.rule for found in judge(cluster)]
 
 
-@pytest.mark.parametrize("node", ["head", "zero1"])
-def test_the_files_that_an_engine_adds(node: str) -> None:
-    plain, engine = (resolve(cluster) for cluster in (disks.CLUSTER, with_engine()))
+@pytest.mark.parametrize(
+    ("node", "what", "less", "more"),
+    [
+        ("head", "containers", disks.CLUSTER, with_engine()),
+        ("zero1", "containers", disks.CLUSTER, with_engine()),
+        ("head", "registry", with_engine(), with_engine(registry=True)),
+        ("zero1", "registry", with_engine(), with_engine(registry=True)),
+    ],
+)
+def test_the_files_that_an_engine_or_a_registry_adds(node: str, what: str, less: Cluster, more: Cluster) -> None:
+    plain, engine = (resolve(cluster) for cluster in (less, more))
     before = as_text(render(plain, toy_keys(plain), node)).splitlines(keepends=True)
     after = as_text(render(engine, toy_keys(engine), node)).splitlines(keepends=True)
     text = "".join(line for line in after if line not in before)
-    golden = GOLDEN / f"{node}-with-containers.txt"
+    golden = GOLDEN / f"{node}-with-{what}.txt"
     if os.environ.get("PIBRAMBLE_REGENERATE"):
         golden.write_text(text)
     assert text == golden.read_text(), "PIBRAMBLE_REGENERATE=1 accepts the new files"
@@ -96,10 +105,46 @@ def test_addresses_that_cannot_be_are_refused(network: str, rule: str) -> None:
     assert rule in rules(with_engine(addresses=IPv4Network(network)))
 
 
+def test_with_a_registry_nodes_ask_it_and_no_other_address_is_trusted() -> None:
+    plan = resolve(with_engine(registry=True))
+    assert plan.containers is not None
+    own = f"{plan.head.address}:5000"
+    assert plan.containers.registry == own
+    settings = json.loads(render(plan, toy_keys(plan), "zero1").content(containers.SETTINGS))
+    assert settings["registry-mirrors"] == [f"http://{own}"]
+    assert settings["insecure-registries"] == [own]
+    # What is in the registry may be newer than what a node has: it must ask.
+    drop_in = "/etc/systemd/system/docker.service.d/pibramble.conf"
+    assert "PREFER_OFFLINE" not in render(plan, toy_keys(plan), "zero1").content(drop_in)
+
+
+def test_what_nodes_reach_is_read_only_and_what_takes_images_is_on_the_loopback() -> None:
+    plan = resolve(with_engine(registry=True))
+    files = render(plan, toy_keys(plan), "head")
+    reader, writer = files.content(registry.READER), files.content(registry.WRITER)
+    assert "readonly:\n      enabled: true" in reader
+    assert f"addr: {plan.head.address}:5000" in reader
+    assert "readonly:\n      enabled: false" in writer
+    assert "addr: 127.0.0.1:5001" in writer
+    unit = files.content("/etc/systemd/system/docker-registry.service.d/pibramble.conf")
+    assert registry.READER in unit
+    assert registry.WRITER not in "".join(link.target for link in files.links) + unit
+    assert "registry" not in as_text(render(plan, toy_keys(plan), "zero1")).replace("registry-mirrors", "").replace(
+        "insecure-registries", ""
+    )
+
+
+def test_a_registry_without_an_engine_is_warned_of() -> None:
+    [found] = judge(
+        attrs.evolve(Cluster(workers=(WorkerGroup(name="a"),)), containers=ContainersSection(registry=True))
+    )
+    assert (found.rule, found.severity, found.path) == ("without-effect", Severity.WARNING, ("containers", "registry"))
+
+
 def test_a_sound_file_with_containers_has_no_findings() -> None:
     sound = Cluster(workers=(WorkerGroup(name="zero[1-2]"),))
     assert rules(with_engine(sound)) == []
-    assert rules(with_engine(sound, addresses=IPv4Network("10.9.0.0/16"))) == []
+    assert rules(with_engine(sound, addresses=IPv4Network("10.9.0.0/16"), registry=True)) == []
 
 
 def test_little_memory_and_cards_from_images_are_warned_of() -> None:
@@ -124,3 +169,11 @@ def test_the_cards_get_the_engines_packages() -> None:
     zero = with_it.workers[0]
     assert "docker.io" in recipe.recipe_for(with_it, zero).packages
     assert "docker.io" not in recipe.recipe_for(without, zero).packages
+
+
+def test_the_heads_card_alone_gets_the_registry() -> None:
+    plan = resolve(with_engine(registry=True))
+    assert "docker-registry" in recipe.recipe_for(plan, plan.head).packages
+    assert "docker-registry" not in recipe.recipe_for(plan, plan.workers[0]).packages
+    plain = resolve(with_engine())
+    assert "docker-registry" not in recipe.recipe_for(plain, plain.head).packages

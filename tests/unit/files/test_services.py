@@ -7,8 +7,10 @@ import re
 import shutil
 from pathlib import Path
 
+import attrs
 import pytest
 
+from pibramble.files.render import render
 from tests.unit.files.disks import Disks
 from tests.unit.files.readers import apart, program, read
 
@@ -31,6 +33,23 @@ def test_root_is_locked_and_the_user_is_open_to_keys_alone(disk: Disks) -> None:
     fields = {line.split(":")[0]: line.split(":")[1] for line in shadow.splitlines()}
     # "!" would lock the account for sshd without PAM, keys and all.
     assert fields == {"daemon": "*", "root": "!*", "pi": "*"}
+
+
+def test_who_sits_at_the_serial_console_is_logged_in_by_a_unit_that_systemd_takes(disk: Disks, tmp_path: Path) -> None:
+    template = Path("/usr/lib/systemd/system/serial-getty@.service")
+    if not template.exists():
+        pytest.skip("needs Debian's systemd")
+    shutil.copytree(disk["zero1"] / "etc/systemd/system/serial-getty@.service.d", tmp_path / "serial-getty@.service.d")
+    unit = Path(shutil.copy(template, tmp_path / "serial-getty@ttyAMA0.service"))
+    done = read([program("systemd-analyze"), "--man=no", "verify", str(unit)])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--autologin pi " in (tmp_path / "serial-getty@.service.d/pibramble-login.conf").read_text()
+
+
+def test_the_log_in_at_the_serial_console_can_be_switched_off(disk: Disks) -> None:
+    closed = attrs.evolve(disk.plan, console_login=False)
+    assert "serial-getty" in str(render(disk.plan, disk.keyring, "zero1"))
+    assert "serial-getty" not in str(render(closed, disk.keyring, "zero1"))
 
 
 @as_root

@@ -9,7 +9,8 @@ import pytest
 
 from pibramble.gps.calendar import NOT_BEFORE, ROUND, unrolled
 from pibramble.gps.detect import Attempt
-from pibramble.gps.doctor import Finding, Observation, Service, Severity, examine
+from pibramble.gps.doctor import examine
+from pibramble.gps.findings import Finding, Observation, Service, Severity
 from pibramble.gps.framing import sentence
 from pibramble.gps.model import (
     Chosen,
@@ -118,6 +119,22 @@ def test_two_rounds_of_weeks_are_counted_as_two() -> None:
     assert unrolled(day - ROUND) == unrolled(day - 2 * ROUND) == day
 
 
+def test_a_round_of_weeks_too_many_is_told() -> None:
+    wrong = bad(state=state(fix=attrs.evolve(GOOD.fix, time=NOW + ROUND)))["week-rollover"]
+    assert f"1024 weeks less it would be {NOW:%Y-%m-%d}" in wrong.what
+
+
+def test_a_clock_that_is_days_off_is_this_machines_unless_it_follows_another_source() -> None:
+    later = attrs.evolve(GOOD.fix, time=NOW + dt.timedelta(days=800))
+    ours = bad(state=state(fix=later))["clock"]
+    assert (ours.severity, "-800.0 days off" in ours.what) == (Severity.WARNING, True)
+    assert "makestep" in ours.cure
+    assert "clock" not in bad(state=state(fix=later), live=False)
+    theirs = bad(state=state(fix=later, offset_s=-100.0), chrony=Service.TALKING, chronys=Chrony(sources=(OTHER,)))
+    assert (theirs["clock"].severity, "192.0.2.1" in theirs["clock"].what) == (Severity.PROBLEM, True)
+    assert "clock" not in bad(state=state(offset_s=17.5))  # leap seconds at the most
+
+
 def test_whole_seconds_against_another_source_are_leap_seconds() -> None:
     chronys = Chrony(sources=(OTHER,))
     wrong = bad(state=state(leap_seconds=None, offset_s=2.4), chrony=Service.TALKING, chronys=chronys)
@@ -137,6 +154,9 @@ def test_gpsd_that_is_missing_silent_or_without_a_receiver_is_told() -> None:
     nothing = GpsState(GOOD.source, problem="gpsd runs, and has no receiver to read")
     assert "no receiver" in bad(gpsd=Service.TALKING, state=nothing)["gpsd"].what
     assert "heard nothing" in bad(gpsd=Service.TALKING, state=None)["gpsd"].what
+    deaf = bad(gpsd=Service.TALKING, state=GpsState(GOOD.source))["gpsd"]
+    assert "of a receiver at /dev/ttyUSB0" in deaf.what
+    assert "`pibramble gps detect /dev/ttyUSB0`" in deaf.cure
 
 
 def test_chrony_that_is_missing_silent_or_without_the_receiver_is_told() -> None:
@@ -150,6 +170,8 @@ def test_what_chrony_thinks_of_the_receiver_is_told() -> None:
     false = attrs.evolve(GPS_CLOCK, chosen=Chosen.FALSE, offset_s=1.0)
     assert "restart gpsd" in bad(chrony=Service.TALKING, chronys=Chrony(sources=(deaf,)))["chrony"].cure
     assert "offset" in bad(chrony=Service.TALKING, chronys=Chrony(sources=(false,)))["chrony"].cure
+    early = attrs.evolve(GPS_CLOCK, chosen=Chosen.UNUSABLE, error_s=0.5)
+    assert "error of 500.0 ms" in bad(chrony=Service.TALKING, chronys=Chrony(sources=(early,)))["chrony"].what
 
 
 def test_every_problem_has_a_cure() -> None:

@@ -25,7 +25,7 @@ def state() -> GpsState:
 
 def shown(state: GpsState, width: int = 110, height: int = 30) -> str:
     out = StringIO()
-    Console(file=out, width=width, height=height).print(screen(state, height))
+    Console(file=out, width=width, height=height).print(screen(state, width, height))
     return out.getvalue()
 
 

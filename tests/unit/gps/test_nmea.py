@@ -85,6 +85,13 @@ def test_a_place_beside_a_warning_is_no_place() -> None:
     assert (epoch.fix.mode, epoch.fix.latitude_deg) == (Mode.NO_FIX, None)
 
 
+def test_nowhere_is_no_place_though_the_sentences_of_the_next_round_are_lost_up_to_its_gsa() -> None:
+    [epoch] = told(
+        "GPGGA,120000,0000.0000,N,00000.0000,E,0,00,,0.0,M,0.0,M,,0000", "GPGSA,A,3,04,05,09,12,,,,,,,,,2,1,2"
+    )
+    assert not epoch.fix.located
+
+
 def test_gsa_says_2d_but_four_satellites_and_a_height_are_3d() -> None:
     gsa = "GPGSA,A,2,06,07,11,19,,,,,,,,,1.4,1.1,0.8"
     assert told(gga("120000"), gsa)[0].fix.mode is Mode.THREE_D

@@ -72,6 +72,11 @@ def test_a_console_is_known_by_what_it_asks() -> None:
     assert listen(b"temperature 21.5\r\ntemperature 21.6\r\n").sound is Sound.TEXT
 
 
+def test_what_a_person_can_read_is_no_binary_protocol() -> None:
+    page = b"<!-- a remark of some length -->\n@@Ab or so of it\r\n" * 5
+    assert listen(page).sound is Sound.TEXT
+
+
 def test_silence_and_noise_are_told_apart() -> None:
     assert listen(b"").sound is Sound.SILENT
     assert listen(random.Random(7).randbytes(500)).sound is Sound.NOISE  # noqa: S311 (the same noise each time)

@@ -94,6 +94,12 @@ def test_the_signal_is_a_hexadecimal_digit_and_older_sentences_have_none() -> No
     assert [signal.signal for gsv in (newer, older) for signal in gsv.in_view or ()] == [11, None]
 
 
+def test_angles_and_signals_are_floats_as_gpsd_has_them() -> None:
+    [heard] = said("GPGSV,1,1,01,08,60,360,38").in_view or ()
+    assert (heard.elevation_deg, heard.azimuth_deg, heard.signal_dbhz) == (60, 0, 38)
+    assert {type(heard.elevation_deg), type(heard.azimuth_deg), type(heard.signal_dbhz)} == {float}
+
+
 def test_quectels_own_gsv_has_signal_and_system() -> None:
     gsv = said("PQGSV,1,1,02,20,03,174,30,21,05,324,,0,5")
     assert [signal.identity.constellation for signal in gsv.in_view or ()] == [Constellation.QZSS] * 2

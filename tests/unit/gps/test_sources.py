@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from pibramble.errors import UsageError
+from pibramble.errors import PibrambleError, UsageError
 from pibramble.gps import sources
 from pibramble.gps.feed import feed
 from pibramble.gps.framing import sentence
 from pibramble.gps.model import GpsState, Mode, Origin, Source
+from pibramble.gps.silence import Ear
 from pibramble.progress import SilentProgress
 from tests.unit.gps.daemons import free_port
 from tests.unit.gps.gpsd_logs import OWN
 from tests.unit.gps.receivers import receiver
+from tests.unit.gps.test_protocols import ubx
 
 
 def round_of() -> Iterator[bytes]:
@@ -91,7 +93,7 @@ def test_what_is_meant_is_told_by_what_is_there(tmp_path: Path) -> None:
     assert sources.named("-").origin is Origin.LOG
     with pytest.raises(UsageError, match="no such port"):
         sources.named(str(tmp_path / "nosuch"))
-    with pytest.raises(UsageError, match="no such port"):
+    with pytest.raises(UsageError, match="is a folder"):
         sources.named(str(tmp_path))
 
 
@@ -113,7 +115,7 @@ def test_a_receiver_that_is_unplugged_and_plugged_in_again_is_followed(port: Rec
 
 
 def test_a_receiver_that_changes_its_speed_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_DEAF_S", 0.5)
+    monkeypatch.setattr(sources, "Ear", lambda: Ear(deaf_s=0.5))
     baud = [9600]
     rounds = round_of()
     with receiver(lambda: next(rounds), lambda: baud[0]) as path:
@@ -122,6 +124,46 @@ def test_a_receiver_that_changes_its_speed_is_found_again(monkeypatch: pytest.Mo
         baud[0] = 4800
         later = next(state for state in following if state.source.baud != first.source.baud and state.fix.located)
     assert (first.source.baud, later.source.baud) == (9600, 4800)
+
+
+def test_a_speed_that_is_asked_for_and_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "Ear", lambda: Ear(deaf_s=0.5))
+    rounds = round_of()
+    with receiver(lambda: next(rounds), 4800) as path:
+        following = sources.follow(Source(Origin.PORT, path, baud=9600), SilentProgress(), for_s=20)
+        assert "9600 baud may be the wrong speed" in next(state.problem for state in following if state.problem)
+
+
+def test_a_receiver_that_falls_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "Ear", lambda: Ear(silent_s=0.5))
+    rounds = round_of()
+    with receiver(lambda: next(rounds, b"") if time.monotonic() < ends else b"") as path:
+        ends = time.monotonic() + 1.5
+        following = sources.follow(Source(Origin.PORT, path, baud=9600), SilentProgress(), for_s=20)
+        silent = next(state for state in following if state.problem)
+    assert "nothing has come since" in silent.problem
+    assert silent.fix.located  # where it was last
+
+
+def test_a_receiver_that_cannot_be_read_here_is_not_waited_for() -> None:
+    with receiver(ubx() * 4) as path:
+        following = sources.follow(Source(Origin.PORT, path), SilentProgress())
+        with pytest.raises(PibrambleError, match="speaks u-blox UBX at 9600 baud") as raised:
+            next(following)
+    assert "gpsd reads it" in (raised.value.hint or "")
+
+
+def test_a_pipe_gives_its_states_as_they_come(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    descriptor = os.open(pipe, os.O_RDWR)  # so that nobody waits for the other end
+    try:
+        os.write(descriptor, next(round_of()))
+        states = sources.states(Source(Origin.LOG, str(pipe)), until=time.monotonic() + 20)
+        assert next(states).fix.located
+        assert list(sources.states(Source(Origin.LOG, str(pipe)), until=time.monotonic() + 0.3)) == []
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.usefixtures("port")

@@ -11,13 +11,16 @@ from pibramble.advise.predict.calibration import NOTHING_MEASURED, Sample, Traff
 from pibramble.errors import PibrambleError, UsageError
 from pibramble.operate import bench_runs
 from pibramble.operate.bench import pairs_to_play, read_curve, read_speed
-from pibramble.operate.bench_runs import Benchmark, Ping, Sum, compare, figures
+from pibramble.operate.bench_runs import Benchmark, Linpack, Ping, Sum, compare, figures
 from pibramble.operate.record import new_id
 from pibramble.plan.model import Plan
 from pibramble.plan.resolve import resolve
 from pibramble.spec.model import Cluster, Link, WorkerGroup
 
 USB, SERIAL = Link.USB, Link.SERIAL
+
+
+SOLVED = Linpack(0.5, 1600, 80, 1, 2, 5.5, 0.0041)
 
 
 def plan(*workers: WorkerGroup) -> Plan:
@@ -56,7 +59,8 @@ def test_a_lone_worker_has_nobody_to_play_with() -> None:
 
 
 def test_what_the_programs_print_is_read_in_seconds() -> None:
-    assert read_curve("1 200 12.500 10.000\n1048576 1 94000.000 93000.000\n") == (
+    headings = "     bytes   times      median_us    shortest_us   (2 ranks)\n"
+    assert read_curve(f"{headings} 1 200 12.500 10.000\n1048576 1 94000.000 93000.000\n") == (
         Sample(1, 12.5e-6, 10e-6, 200),
         Sample(1 << 20, 0.094, 0.093, 1),
     )
@@ -72,7 +76,7 @@ def test_what_cannot_be_understood_is_said(said: str) -> None:
 
 
 def test_a_run_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
-    kept = run()
+    kept = attrs.evolve(run(), linpack=SOLVED)
     file = bench_runs.save(tmp_path / "bench", kept)
     assert file.stat().st_mode & 0o777 == 0o600
     assert bench_runs.find(tmp_path / "bench", "last") == kept
@@ -126,7 +130,7 @@ def test_runs_are_compared_figure_by_figure() -> None:
 
 
 def test_what_the_other_run_lacks_has_no_ratio() -> None:
-    with_linpack = attrs.evolve(run(), hpl_gflops=0.5)
+    with_linpack = attrs.evolve(run(), linpack=SOLVED)
     assert [figure.unit for figure in figures(with_linpack)][-1] == "GFLOPS"
     assert compare(with_linpack, run())[-1].ratio is None
     assert {line.ratio for line in compare(run(), None)} == {None}

@@ -12,6 +12,8 @@ from pibramble.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from pibramble.gps.model import Source
+
 _PATTERNS = ("/dev/serial/by-id/*", "/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyAMA*", "/dev/ttyS[0-9]")
 AUTO = "auto"
 
@@ -34,6 +36,37 @@ def _baud(_ctx: click.Context, _param: click.Parameter, value: str) -> int | Non
     if not (value.isascii() and value.isdecimal()):
         raise UsageError(f"--baud {value}: a number such as 9600, or auto")
     return int(value)
+
+
+def hint_of(source: Source) -> str:
+    """Say what is in a log in which no receiver was found."""
+    from pibramble.gps import sources
+    from pibramble.gps.protocols import Sound
+
+    heard = sources.heard_in(source)
+    if heard is None:
+        return ""
+    if heard.sound is Sound.RECEIVER:
+        only = "" if "NMEA 0183" in heard.evidence else ": gpsd reads it, and pibramble's own reader NMEA only"
+        return f"it holds {heard.protocol} ({heard.evidence}){only}"
+    return f"it holds {heard.sound} ({heard.evidence})"
+
+
+class Span(click.FloatRange):
+    """Seconds, or how many times as fast: positive, and a number that a clock can wait for."""
+
+    name = "number"
+
+    def __init__(self, *, or_none: bool = False) -> None:
+        """Let zero pass, too, where `or_none`."""
+        super().__init__(min=0, min_open=not or_none, max=1e8)
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; FloatRange itself lets NaN pass."""
+        number = float(super().convert(value, param, ctx))
+        if number != number:  # noqa: PLR0124 (not a number is none)
+            self.fail(f"{value} is no number", param, ctx)
+        return number
 
 
 baud_option = click.option(

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from pibramble.cli.context import Context, print_json
-from pibramble.cli.gps.common import complete_source
+from pibramble.cli.gps.common import Span, complete_source
 
 
 @click.command()
 @click.argument("port", shell_complete=complete_source)
-@click.option("--seconds", default=2.2, show_default=True, help="How long to listen at each speed.")
+@click.option("--seconds", type=Span(), default=2.2, show_default=True, help="How long to listen at each speed.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def command(context: Context, port: str, *, seconds: float, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pibramble.cli.context import Context
-from pibramble.cli.gps.common import baud_option, complete_source
+from pibramble.cli.gps.common import Span, baud_option, complete_source
 from pibramble.errors import UsageError
 
 
@@ -15,7 +15,7 @@ from pibramble.errors import UsageError
 @click.argument("port", shell_complete=complete_source)
 @click.argument("log", type=click.Path(path_type=Path, dir_okay=False))
 @baud_option
-@click.option("--seconds", type=float, help="How long. [default: until Ctrl-C]")
+@click.option("--seconds", type=Span(), help="How long. [default: until Ctrl-C]")
 @click.option("--force", is_flag=True, help="Replace LOG if it is there.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (one for each option)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pibramble.cli.context import Context
+from pibramble.cli.gps.common import Span
 from pibramble.errors import UsageError
 
 
@@ -17,10 +18,17 @@ from pibramble.errors import UsageError
 @click.option(
     "--to", type=click.Path(path_type=Path), help="Give it to this Unix socket, such as an emulated board's port."
 )
-@click.option("--speed", default=1.0, show_default=True, help="How many times as fast.")
+@click.option("--speed", type=Span(), default=1.0, show_default=True, help="How many times as fast.")
 @click.option("--loop", is_flag=True, help="Begin anew at the end, until Ctrl-C.")
 @click.option("--now", "as_now", is_flag=True, help="Move its times to now, as if it were recorded now.")
-@click.option("--wait", default=0.0, show_default=True, metavar="SECONDS", help="Wait before the first byte.")
+@click.option(
+    "--wait",
+    type=Span(or_none=True),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait before the first byte.",
+)
 @click.pass_obj
 def command(  # noqa: PLR0913 (one for each option)
     context: Context,
@@ -43,8 +51,6 @@ def command(  # noqa: PLR0913 (one for each option)
     from pibramble.gps.record import load
     from pibramble.gps.replay import paced, play, plugged, terminal
 
-    if speed <= 0:
-        raise UsageError(f"--speed {speed:g} is no speed")
     if as_now and speed != 1:
         raise UsageError("--now and --speed contradict each other: now goes by at one speed only")
     if link and to:

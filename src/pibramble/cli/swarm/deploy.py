@@ -23,15 +23,17 @@ from pibramble.errors import Exit
 def command(context: Context, name: str | None, wait_s: float, file: Path) -> int:
     """Give STACK.yml, a Compose file, to the manager, and wait until as many tasks run as it wants.
 
-    Images are taken as they are on the nodes: `pibramble swarm image push` brings them there. Services that the file no
-    longer has are ended. The exit code is 1 when tasks do not run.
+    Images are taken as they are on the nodes: `pibramble swarm image push` brings them there. Where the head has a
+    registry, nodes take them from it. Services that the file no longer has are ended. The exit code is 1 when tasks do
+    not run.
     """
     from pibramble.operate.swarm import stack
 
     called = stack.stack_name(file, name)
     swarm = manager(context)
+    has_registry = _registry(context)
     with context.progress.step(f"Deploying {called}"):
-        stack.deploy(swarm, file, called)
+        stack.deploy(swarm, file, called, registry=has_registry)
     names = [service.name for service in stack.services_of(swarm, called)]
     with context.progress.lines(names) as lines:
         services, tasks = stack.wait(
@@ -39,3 +41,15 @@ def command(context: Context, name: str | None, wait_s: float, file: Path) -> in
         )
     show_services(services, tasks)
     return Exit.OK if all(service.settled for service in services) else Exit.FAILED
+
+
+def _registry(context: Context) -> bool:
+    """Say whether the head has a registry; what is wrong with it is told, and no reason to stop: nodes may have all."""
+    from pibramble.operate.swarm import registry
+
+    plan = context.plan
+    if plan.containers is None or not plan.containers.registry:
+        return False
+    for complaint in registry.judge(plan, registry.look(plan, context.connections)):
+        click.echo(f"pibramble: {complaint.node}: {complaint.problem}\n  {complaint.cure}", err=True)
+    return True

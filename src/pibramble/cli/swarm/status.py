@@ -46,13 +46,19 @@ def command(context: Context, wanted: tuple[str, ...], excluded: tuple[str, ...]
 
 
 def _show(found: SwarmStatus) -> None:
+    from pibramble.operate.swarm.health import told
+
     headings = ["NODE", "DOCKER", "MACHINE", "DISK LEFT", "CONTAINERS", "SWARM", "LABELS"]
     show_table(headings, [_row(node) for node in found.nodes])
     if found.services:
         click.echo()
         show_services(found.services, found.tasks)
-    for complaint in found.complaints:
-        click.echo(f"pibramble: {complaint.node}: {complaint.problem}\n  {complaint.cure}", err=True)
+    if found.registry and found.registry.answers:
+        kept = found.registry
+        left = "" if kept.disk_free_mb is None else f", {kept.disk_free_mb:,} MB left"
+        click.echo(f"\nregistry {kept.address}: {len(kept.images)} images, {kept.used_bytes / 1e6:.1f} MB{left}")
+    for line in told(found.complaints):
+        click.echo(f"pibramble: {line}", err=True)
     if not found.up:
         click.echo("pibramble: there is no swarm; `pibramble swarm up` makes one", err=True)
 

@@ -11,14 +11,25 @@ import attrs
 from pibramble.operate.execute import execute
 from pibramble.targets.base import Connections
 
-# The node's clock first: what follows takes time.
-_SCRIPT = r"""
-echo "clock $(date +%s)"
-if ! command -v docker >/dev/null; then echo "engine none"; exit 0; fi
-if said=$(sudo -n docker info --format '{{json .}}' 2>&1); then echo "engine $said"; else echo "silent $said"; fi
-folder=$(sudo -n docker info --format '{{.DockerRootDir}}' 2>/dev/null)
-echo "disk $(df -Pk -- "${folder:-/}" | awk 'NR == 2 {print $4}')"
+# What a node is asked of its engine, besides whatever else it is asked at that moment. An engine that hangs is one that
+# does not answer; the node does.
+ASK_ENGINE = r"""
+if command -v docker >/dev/null; then
+    said=$(sudo -n timeout 10 docker info --format '{{json .}}' 2>&1)
+    case $? in
+        0) state=engine ;;
+        124) state=silent said="it said nothing for 10 s" ;;
+        *) state=silent ;;
+    esac
+    printf '%s %s\n' $state "$said"
+    folder=$(printf '%s\n' "$said" | sed -n 's/.*"DockerRootDir":"\([^"]*\)".*/\1/p')
+    echo "disk $(df -Pk -- "${folder:-/}" | awk 'NR == 2 {print $4}')"
+else
+    echo "engine none"
+fi
 """
+# The node's clock first: what follows takes time.
+_SCRIPT = f'echo "clock $(date +%s)"\n{ASK_ENGINE}'
 _TIMEOUT_S = 30.0  # a board that just started its engine answers late
 
 
@@ -66,7 +77,8 @@ def ask(connections: Connections, nodes: Sequence[str]) -> dict[str, Engine]:
 def read(node: str, said: str) -> Engine:
     """Read one node's answer."""
     words = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
-    clock, disk = words.get("clock", ""), words.get("disk", "")
+    clock = words.get("clock", "").replace(",", ".").partition(".")[0]  # a fraction may follow
+    disk = words.get("disk", "")
     known = Engine(
         node,
         reachable=True,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from pibramble.operate.nodeset import fold
 from pibramble.operate.swarm.engine import Engine
 
 OLDEST = (20, 10)  # the first whose engine knows cgroup v2, and what the tests run; Debian trixie has 26.1
@@ -28,6 +29,17 @@ def judge(engines: Mapping[str, Engine], head: str) -> tuple[Complaint, ...]:
     """Return all that is wrong, node by node. Clocks are held against the head's."""
     clock_s = engines[head].clock_s if head in engines else None
     return tuple(complaint for engine in engines.values() for complaint in _of(engine, clock_s, head))
+
+
+def told(complaints: Sequence[Complaint]) -> tuple[str, ...]:
+    """Return the complaints for people, those that are alike of several nodes in one: what is wrong, and the cure."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in complaints:
+        alike.setdefault((one.problem, one.cure.replace(f"-w {one.node} ", "-w NODES ")), []).append(one.node)
+    return tuple(
+        f"{fold(nodes)}: {problem}\n  {cure.replace('-w NODES ', f'-w {fold(nodes)} ')}"
+        for (problem, cure), nodes in alike.items()
+    )
 
 
 def _of(engine: Engine, head_clock_s: int | None, head: str) -> Sequence[Complaint]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from pibramble.errors import PibrambleError
-from pibramble.operate.swarm import engine, health
+from pibramble.operate.swarm import engine, health, registry
 from pibramble.operate.swarm.engine import Engine
 from pibramble.operate.swarm.health import Complaint
 from pibramble.operate.swarm.manager import Manager, Service, Task
 from pibramble.operate.swarm.membership import Member
+from pibramble.operate.swarm.registry import RegistryLook
 from pibramble.plan.model import Plan
 from pibramble.targets.base import Connections
 
@@ -35,6 +36,7 @@ class SwarmStatus:
     services: tuple[Service, ...] = ()
     tasks: tuple[Task, ...] = ()  # of services that have not as many as they should
     complaints: tuple[Complaint, ...] = ()
+    registry: RegistryLook | None = None  # None: the plan has none, or the head does not answer
 
     @property
     def healthy(self) -> bool:
@@ -59,10 +61,14 @@ def look(plan: Plan, connections: Connections, nodes: Sequence[str]) -> SwarmSta
             tasks = manager.tasks([service.name for service in services if not service.settled])
         except PibrambleError as error:
             complaints.append(Complaint(head, error.message, error.hint, stops=True))
+    kept = None
+    if plan.containers and plan.containers.registry and engines[head].reachable:
+        kept = registry.look(plan, connections)
+        complaints += registry.judge(plan, kept)
     by_id = {member.id: member for member in known}
     looks = tuple(_node(engines[name], by_id) for name in nodes)
     complaints += _strangers(plan, engines, known)
-    return SwarmStatus(plan.name, up, looks, services, tasks, tuple(complaints))
+    return SwarmStatus(plan.name, up, looks, services, tasks, tuple(complaints), kept)
 
 
 def _node(engine: Engine, by_id: Mapping[str, Member]) -> NodeLook:

@@ -91,6 +91,14 @@ class Manager:
         lines = self._lines("service", "ps", "--no-trunc", "--filter", "desired-state=running", *services)
         return tuple(_task(line) for line in lines)
 
+    def updating(self, services: Sequence[str]) -> tuple[str, ...]:
+        """Return those of these services whose tasks are still being exchanged for newer ones."""
+        if not services:
+            return ()
+        form = "{{.Spec.Name}} {{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}"
+        said = self.docker("service", "inspect", "--format", form, *services)
+        return tuple(line.split()[0] for line in said.splitlines() if line.endswith(" updating"))
+
     def _lines(self, *words: str) -> list[str]:
         return [line for line in self.docker(*words, "--format", "{{json .}}").splitlines() if line.startswith("{")]
 

@@ -93,29 +93,46 @@ def push(connections: Connections, image: Image, nodes: Sequence[str], progress:
     """Bring the image to every node. Raises PibrambleError before anything is sent where it could not run or fit."""
     with progress.step("Asking the engines", len(nodes), "nodes"):
         engines = engine.ask(connections, nodes)
-        lacking = _lacking(connections, image, engines)
-    check(image, engines, lacking)
+    check_engines(engines)
+    check_platform(image.platform, engines)
+    return bring(connections, image, engines, progress)
+
+
+def bring(
+    connections: Connections, image: Image, engines: Mapping[str, Engine], progress: Progress
+) -> tuple[Pushed, ...]:
+    """Send every node the layers that it lacks, whether it runs them or not. Raises PibrambleError as `push` does."""
+    lacking = _lacking(connections, image, list(engines))
+    check_room(engines, lacking)
     pushed = []
     for layers, group in _groups(lacking):
         pushed += send(connections, image, layers, group, progress)
-    order = {node: number for number, node in enumerate(nodes)}
+    order = {node: number for number, node in enumerate(engines)}
     return tuple(sorted(pushed, key=lambda one: order[one.node]))
 
 
-def check(image: Image, engines: Mapping[str, Engine], lacking: Mapping[str, Sequence[Layer]]) -> None:
-    """Raise PibrambleError where the image cannot run on one of the nodes, or does not fit there."""
+def check_engines(engines: Mapping[str, Engine]) -> None:
+    """Raise MissingError where a node's engine takes no images."""
     stopped = [c for c in health.judge(engines, "") if c.stops]
     wrong = [f"{complaint.node}: {complaint.problem}\n  {complaint.cure}" for complaint in stopped]
     if wrong:
         names = ", ".join(complaint.node for complaint in stopped)
         raise MissingError(f"{names} cannot take an image; nothing was sent", hint="\n".join(wrong))
-    unfit = [one for one in engines.values() if not runs(one.machine, image.platform)]
+
+
+def check_platform(platform: Platform, engines: Mapping[str, Engine]) -> None:
+    """Raise UsageError where an image for that platform does not run on one of the nodes."""
+    unfit = [one for one in engines.values() if not runs(one.machine, platform)]
     if unfit:
         machines = ", ".join(sorted({one.machine for one in unfit}))
         raise UsageError(
-            f"the image is for {image.platform}, and {fold(one.node for one in unfit)} is {machines}; nothing was sent",
+            f"the image is for {platform}, and {fold(one.node for one in unfit)} is {machines}; nothing was sent",
             hint="take the image for the nodes' platform: docker pull --platform linux/arm/v6 NAME",
         )
+
+
+def check_room(engines: Mapping[str, Engine], lacking: Mapping[str, Sequence[Layer]]) -> None:
+    """Raise PibrambleError where the layers that a node lacks do not fit there."""
     for one in engines.values():
         need_mb = _TIMES_ON_DISK * sum(layer.size for layer in lacking[one.node]) // 1_000_000
         if one.disk_free_mb is not None and need_mb > one.disk_free_mb:
@@ -125,13 +142,9 @@ def check(image: Image, engines: Mapping[str, Engine], lacking: Mapping[str, Seq
             )
 
 
-def _lacking(connections: Connections, image: Image, engines: Mapping[str, Engine]) -> dict[str, tuple[Layer, ...]]:
-    ready = [one.node for one in engines.values() if one.version]
-    outcomes = execute(connections, ready, _LIST)
-    lacking = dict.fromkeys(engines, image.layers)
-    for node, outcome in outcomes.items():
-        lacking[node] = missing(image, _diff_ids(outcome))
-    return lacking
+def _lacking(connections: Connections, image: Image, nodes: Sequence[str]) -> dict[str, tuple[Layer, ...]]:
+    outcomes = execute(connections, nodes, _LIST)
+    return {node: missing(image, _diff_ids(outcome)) for node, outcome in outcomes.items()}
 
 
 def _diff_ids(outcome: Outcome) -> list[list[str]]:

@@ -12,6 +12,7 @@ from pibramble.operate.swarm.manager import Manager, Service, Task
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _DEPLOY_TIMEOUT_S = 300.0
+_CALM = 2  # looks: a manager that was told of a newer image begins to exchange tasks a moment later
 
 
 def stack_name(file: Path, given: str | None) -> str:
@@ -22,8 +23,10 @@ def stack_name(file: Path, given: str | None) -> str:
     return name
 
 
-def deploy(manager: Manager, file: Path, name: str) -> None:
+def deploy(manager: Manager, file: Path, name: str, *, registry: bool = False) -> None:
     """Start the stack, or bring it to what the file says now: services that it no longer has are ended.
+
+    `registry`: the head has one, which nodes take images from.
 
     Raises PibrambleError with Docker's words and, where they can be told, the file's line.
     """
@@ -32,8 +35,10 @@ def deploy(manager: Manager, file: Path, name: str) -> None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is no text"
         raise UsageError(f"{file}: {reason}") from None
-    # --resolve-image never: images were pushed to the nodes, no registry knows them.
-    words = ("stack", "deploy", "--prune", "--resolve-image", "never", "--compose-file", "-", name)
+    # Without a registry images were pushed to the nodes, and nobody knows them. With one, the manager asks it now which
+    # image is meant, so that all nodes run the same, and a newer one of the same name is seen.
+    resolve = "always" if registry else "never"
+    words = ("stack", "deploy", "--prune", "--resolve-image", resolve, "--compose-file", "-", name)
     try:
         manager.docker(*words, stdin=text.encode(), timeout_s=_DEPLOY_TIMEOUT_S)
     except PibrambleError as error:
@@ -91,14 +96,20 @@ def services_of(manager: Manager, stack: str) -> tuple[Service, ...]:
 def wait(
     manager: Manager, names: Sequence[str], timeout_s: float, say: Callable[[Service], None]
 ) -> tuple[tuple[Service, ...], tuple[Task, ...]]:
-    """Wait until these services have all their tasks; return them, and the tasks of those that have not."""
+    """Wait until these services have all their tasks, of their newest image.
+
+    Return them, and the tasks of those that have not.
+    """
     deadline = time.monotonic() + timeout_s
+    calm = 0
     while True:
         found = tuple(service for service in manager.services() if service.name in names)
         for service in found:
             say(service)
         unsettled = [service.name for service in found if not service.settled]
-        if not unsettled or time.monotonic() > deadline:
+        unsettled = unsettled or list(manager.updating([service.name for service in found]))
+        calm = 0 if unsettled else calm + 1
+        if calm == _CALM or time.monotonic() > deadline:
             return found, manager.tasks(unsettled)
         time.sleep(0.5)
 

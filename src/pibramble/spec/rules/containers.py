@@ -57,6 +57,15 @@ def addresses(view: View) -> Iterator[Finding]:
             yield Finding("overlapping-networks", ADDRESSES, message, example, rests_on=(path,))
 
 
+def registry(view: View) -> Iterator[Finding]:
+    """Warn of a registry whose images nobody runs."""
+    section = view.cluster.containers
+    if section.registry and section.engine is Engine.NONE:
+        message = "a registry for images, and no engine that runs any"
+        cure = 'engine = "docker-swarm"'
+        yield Finding("without-effect", ("containers", "registry"), message, cure, Severity.WARNING)
+
+
 def memory(view: View) -> Iterator[Finding]:
     """Warn of boards on which the engine leaves little for containers."""
     if view.cluster.containers.engine is Engine.NONE:
@@ -76,7 +85,8 @@ def on_images(view: View) -> Iterator[Finding]:
     images += [group.path("image") for group in view.groups if group.group.image]
     if cluster.containers.engine is Engine.NONE:
         return
+    needed = "docker.io, and docker-registry on the head" if cluster.containers.registry else "docker.io"
     for path in images:
         message = "a card that is made from an image gets the engine's settings, but no engine"
-        cure = "install it there: pibramble exec -w NODES -- sudo apt-get install -y docker.io"
+        cure = f"install it there: pibramble exec -w NODES -- sudo apt-get install -y {needed}"
         yield Finding("container-engine", path, message, cure, Severity.WARNING)

@@ -21,10 +21,10 @@ import attrs
 
 from pibramble import proc
 from pibramble.errors import PibrambleError
-from pibramble.files.containers import ENVIRONMENT, FOLDER
+from pibramble.files.containers import FOLDER, environment
 from pibramble.files.model import NodeFile
 from pibramble.plan.model import Plan
-from pibramble.targets.lab import ground
+from pibramble.targets.lab import ground, registry
 from pibramble.targets.processes import LABEL, Process
 
 _NEEDED = ("dockerd", "docker", "containerd", "runc", "iptables")
@@ -88,7 +88,7 @@ def remark(plan: Plan, *, rootless: bool) -> tuple[str, ...]:
         return ("no containers: an engine takes root, so `sudo pibramble up`",)
     if programs() is None:
         return ("no containers: docker is not installed on this machine, or not whole: `pibramble doctor swarm`",)
-    return ()
+    return registry.remark(plan)
 
 
 def own_files(plan: Plan) -> Iterator[NodeFile]:
@@ -96,6 +96,7 @@ def own_files(plan: Plan) -> Iterator[NodeFile]:
     if plan.containers and (found := programs()):
         content = f'#!/bin/sh\nexec {found.docker} "$@"\n'
         yield NodeFile("/usr/local/bin/docker", content, "the client of the machine's engine", mode=0o755)
+        yield from registry.own_files(plan)
 
 
 def binds(plan: Plan) -> list[tuple[str, str, bool]]:
@@ -119,7 +120,7 @@ def start(plan: Plan, nodes: Mapping[str, Process], label: str) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, **_environment(found), LABEL: label, "GROUP": f"/{_group(label)}/{name}"},
+            env={**os.environ, **_environment(plan, found), LABEL: label, "GROUP": f"/{_group(label)}/{name}"},
         )
     deadline = time.monotonic() + _START_TIMEOUT_S
     for name, init in silent.items():
@@ -137,12 +138,12 @@ def clear_groups(label: str) -> None:
                 Path(folder).rmdir()
 
 
-def _environment(found: Programs) -> dict[str, str]:
+def _environment(plan: Plan, found: Programs) -> dict[str, str]:
     unified = (_GROUPS / "cgroup.controllers").exists()
     controllers = [] if unified else _controllers()
     path = proc.system_path(f"{found.dockerd.parent}:{os.environ.get('PATH', os.defpath)}")
     return {
-        **ENVIRONMENT,
+        **environment(plan),
         "PATH": path,
         "LOG": _LOG,
         "VERSION": "2" if unified else "1",

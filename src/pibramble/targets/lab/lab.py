@@ -245,11 +245,14 @@ class Lab:
             builder.stderr.close()
 
     def _start_engines(self, plan: Plan, state: LabState, progress: Progress) -> None:
-        if plan.containers is None or self._remarks(plan):
+        if plan.containers is None or state.rootless:
             return
-        from pibramble.targets.lab import engine
+        from pibramble.targets.lab import engine, registry
 
+        if engine.programs() is None:
+            return
         with progress.step("Starting engines", len(plan.nodes), "nodes"):
+            registry.start(plan, state.nodes[plan.head.name], self._label)
             engine.start(plan, state.nodes, self._label)
 
     @staticmethod

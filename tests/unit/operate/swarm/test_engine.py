@@ -75,3 +75,17 @@ def test_what_is_too_old_stops_and_what_is_scarce_does_not() -> None:
         ("12 MB are left for images", False),
         ("its kernel does not count containers' memory", False),
     ]
+
+
+def test_a_clock_with_a_fraction_is_read_also_with_a_comma() -> None:
+    assert engine.read("zero1", "clock 1800000000,123456\nengine none\n").clock_s == 1_800_000_000
+    assert engine.read("zero1", "clock 1800000000.123456\nengine none\n").clock_s == 1_800_000_000
+
+
+def test_what_is_wrong_alike_is_told_once_with_one_cure() -> None:
+    bare = [Engine(f"zero{number}", reachable=True) for number in (1, 2, 3)]
+    scarce = attrs.evolve(GOOD, node="zero4", disk_free_mb=12)
+    found = health.judge({one.node: one for one in (*bare, scarce)}, "head")
+    first, second = health.told(found)
+    assert first.startswith("zero[1-3]: docker is not installed\n  pibramble exec -w zero[1-3] -- sudo apt-get")
+    assert second == "zero4: 12 MB are left for images\n  pibramble exec -w zero4 -- sudo docker image prune -a"

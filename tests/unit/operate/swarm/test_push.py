@@ -55,19 +55,19 @@ def image(tmp_path: Path) -> Image:
 def test_an_image_of_the_pc_is_refused_for_a_zero(image: Image) -> None:
     engines = {"zero1": zero("zero1"), "zero2": zero("zero2")}
     with pytest.raises(UsageError, match=r"for linux/amd64, and zero\[1-2\] is armv6l; nothing was sent"):
-        push.check(image, engines, dict.fromkeys(engines, image.layers))
+        push.check_platform(image.platform, engines)
 
 
 def test_an_image_that_does_not_fit_is_refused(image: Image) -> None:
     engines = {"pc": zero("pc", machine="x86_64", disk_free_mb=0)}
     large = tuple(archive.Layer(layer.chain, layer.path, 0, 90_000_000) for layer in image.layers)
     with pytest.raises(PibrambleError, match="nothing was sent") as caught:
-        push.check(image, engines, {"pc": large})
+        push.check_room(engines, {"pc": large})
     assert "pc has 0 MB free, and the image needs 180 MB there" in str(caught.value)
 
 
-def test_a_node_without_docker_is_named_with_the_cure(image: Image) -> None:
+def test_a_node_without_docker_is_named_with_the_cure() -> None:
     engines = {"zero1": Engine("zero1", reachable=True)}
     with pytest.raises(MissingError, match="zero1 cannot take an image") as caught:
-        push.check(image, engines, {"zero1": image.layers})
+        push.check_engines(engines)
     assert "apt-get install -y docker.io" in caught.value.hint
