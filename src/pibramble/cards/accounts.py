@@ -122,7 +122,7 @@ def _add_group(files: dict[str, list[str]], name: str, number: int | None = None
 def _free_number(files: Mapping[str, list[str]], name: str, first: int | None = None) -> int:
     """Return a number that neither an account nor a group has: `first` if that is free."""
     taken = {fields[2] for path in (GROUP, PASSWD) for fields in _by_name(files[path]).values()}
-    candidates = [*([first] if first is not None else []), *_SYSTEM_IDS]
+    candidates: list[int] = [*([first] if first is not None else []), *_SYSTEM_IDS]
     for candidate in candidates:
         if str(candidate) not in taken:
             return candidate
