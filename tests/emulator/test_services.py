@@ -53,9 +53,9 @@ def test_no_unit_has_failed(equipped: Bench) -> None:
 
 def test_the_clocks_socket_is_there_before_gpsd(equipped: Bench) -> None:
     with services.receiver(equipped, port(equipped, "gps")):
-        until(lambda: equipped.on("head", "systemctl is-active gpsd || true") == "active", "gpsd runs")
+        until(lambda: equipped.on("head", "sudo systemctl is-active gpsd || true") == "active", "gpsd runs")
         entered = equipped.on(
-            "head", "systemctl show --property ActiveEnterTimestampMonotonic --value chrony.service gpsd.service"
+            "head", "sudo systemctl show --property ActiveEnterTimestampMonotonic --value chrony.service gpsd.service"
         )
         chrony, gpsd = (int(word) for word in entered.split())
         assert chrony < gpsd
@@ -79,7 +79,7 @@ def test_gpsd_reads_the_uart_and_the_clocks_follow_it(equipped: Bench) -> None:
 
 def test_a_switch_is_asked_through_the_heads_broker(equipped: Bench) -> None:
     """`pibramble serve` runs as a unit, has the adapter open, and whoever is on the head talks to the device by it."""
-    assert equipped.on("head", "systemctl is-active pibramble-serve") == "active"
+    assert equipped.on("head", "sudo systemctl is-active pibramble-serve") == "active"
     with services.device(port(equipped, "sw1"), {"show clock": "*12:00:00.000 UTC Sat Nov 28 2026"}) as asked:
         said = equipped.on("head", "pibramble console sw1 --send 'show clock'", timeout_s=300)
         assert "*12:00:00.000 UTC" in said

@@ -1,7 +1,8 @@
 """Makes the accounts that sysusers.d(5) files ask for, as `systemd-sysusers --root` would, but on texts.
 
 On a board systemd-sysusers runs only when it takes /etc for outdated; a card must have its user from the first moment,
-since files belong to it. Only what our own sysusers.d file uses is known here: `u` with a number, and `m`.
+since files belong to it, and its services theirs. Only what our own sysusers.d files use is known here: `u` with a
+number or with "-" for any of the system's, and `m`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pibramble.errors import PibrambleError
 PASSWD, GROUP, SHADOW, GSHADOW = "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"
 FILES = (PASSWD, GROUP, SHADOW, GSHADOW)
 
-_SYSTEM_IDS = range(999, 99, -1)  # systemd-sysusers takes system groups from the top down
+_ANY = "-"
+_SYSTEM_IDS = range(999, 99, -1)  # systemd-sysusers takes system accounts and groups from the top down
 
 
 class AccountError(PibrambleError):
@@ -52,9 +54,9 @@ def apply(config: str, texts: Mapping[str, str], *, adopt: bool = False) -> dict
             case []:
                 continue
             case ["u", name, number, comment, home, shell]:
-                if adopt:
+                if adopt and number != _ANY:
                     _adopt(files, name, number, (comment, home, shell))
-                _add_user(files, name, int(number), (comment, home, shell))
+                _add_user(files, name, None if number == _ANY else int(number), (comment, home, shell))
             case ["m", user, group]:
                 _add_member(files, user, group)
             case _:
@@ -62,10 +64,12 @@ def apply(config: str, texts: Mapping[str, str], *, adopt: bool = False) -> dict
     return {path: "".join(f"{line}\n" for line in lines) for path, lines in files.items()}
 
 
-def _add_user(files: dict[str, list[str]], name: str, number: int, rest: tuple[str, str, str]) -> None:
+def _add_user(files: dict[str, list[str]], name: str, number: int | None, rest: tuple[str, str, str]) -> None:
     users = _by_name(files[PASSWD])
     if name in users:
         return
+    if number is None:
+        number = _free_number(files, name)
     comment, home, shell = rest
     owner = next((other for other, fields in users.items() if fields[2] == str(number)), None)
     if owner is not None:
@@ -108,16 +112,21 @@ def _with_other_member(line: str, old: str, new: str) -> str:
 
 
 def _add_group(files: dict[str, list[str]], name: str, number: int | None = None) -> int:
-    taken = {fields[2] for fields in _by_name(files[GROUP]).values()}
-    taken |= {fields[2] for fields in _by_name(files[PASSWD]).values()}
-    candidates: list[int] = [*([number] if number is not None else []), *_SYSTEM_IDS]
-    gid = next((candidate for candidate in candidates if str(candidate) not in taken), None)
-    if gid is None:
-        raise AccountError(f"there is no number left for the group {name}")
+    gid = _free_number(files, name, first=number)
     files[GROUP].append(f"{name}:x:{gid}:")
     if GSHADOW in files:
         files[GSHADOW].append(f"{name}:!*::")
     return gid
+
+
+def _free_number(files: Mapping[str, list[str]], name: str, first: int | None = None) -> int:
+    """Return a number that neither an account nor a group has: `first` if that is free."""
+    taken = {fields[2] for path in (GROUP, PASSWD) for fields in _by_name(files[path]).values()}
+    candidates: list[int] = [*([first] if first is not None else []), *_SYSTEM_IDS]
+    for candidate in candidates:
+        if str(candidate) not in taken:
+            return candidate
+    raise AccountError(f"there is no number left for {name}")
 
 
 def _add_member(files: dict[str, list[str]], user: str, group: str) -> None:

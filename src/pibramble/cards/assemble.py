@@ -30,7 +30,7 @@ from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress, Step
 
 _BLOCK_BYTES = 4096  # what is written but as in the base is left out by so much
-_SYSUSERS = "/etc/sysusers.d/pibramble.conf"
+_SYSUSERS = "/etc/sysusers.d/"
 # Files that an edit may bring into being; that another one is missing says that the base is no base.
 _MAY_BE_MISSING = ("/etc/fstab",)
 
@@ -177,7 +177,7 @@ def _boot_files(content: Content, volume: FatVolume) -> Iterator[tuple[str, byte
 
 def _puts(content: Content, ground: _Ground) -> Iterator[Put]:
     """Yield what goes into the root file system, accounts made and edits done."""
-    config = next((file.content for file in content.entries.files if file.path == _SYSUSERS), "")
+    config = "".join(file.content for file in content.entries.files if file.path.startswith(_SYSUSERS))
     present = {path: ground.texts[path] for path in accounts.FILES if path in ground.texts}
     texts = {**ground.texts, **accounts.apply(config, present, adopt=content.system.has_first_user)}
     for edit in content.entries.edits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pibramble.cards.accounts import FILES, AccountError, Ids, apply, ids
-from pibramble.files import users
+from pibramble.files import console, users
 from pibramble.files.model import NodeFile
 from pibramble.plan.resolve import resolve
-from pibramble.spec.model import Cluster
+from pibramble.spec.model import Cluster, ConsoleSection
 from tests.unit.cards import disks
 
 BASE = {
@@ -117,3 +118,27 @@ def test_a_user_of_that_name_with_another_number_is_kept_as_it_is() -> None:
         'u anna 1000 "" /home/anna /bin/bash', {**FIRST, "/etc/passwd": FIRST["/etc/passwd"] + mine}, adopt=True
     )
     assert done["/etc/passwd"] == FIRST["/etc/passwd"] + mine
+
+
+def test_a_services_account_has_a_number_of_the_systems_as_the_real_program_gives_it(tmp_path: Path) -> None:
+    """All accounts of a head that serves consoles; which of the system's numbers each gets is nobody's business."""
+    cluster = Cluster(consoles=(ConsoleSection(name="sw1", port="/dev/ttyUSB0"),))
+    files = [entry for entry in console.head(resolve(cluster)) if isinstance(entry, NodeFile)]
+    (service,) = [file.content for file in files if "sysusers.d" in file.path]
+    text = service + config()
+    ours, real = apply(text, BASE), as_systemd_does(text, BASE, tmp_path)
+    entry = {line.split(":")[0]: line.split(":") for line in ours["/etc/passwd"].splitlines()}[console.ACCOUNT]
+    assert entry[2] == entry[3]
+    assert 100 <= int(entry[2]) <= 999
+    assert len({line.split(":")[2] for line in ours["/etc/passwd"].splitlines()}) == len(
+        ours["/etc/passwd"].splitlines()
+    )
+    assert len({line.split(":")[2] for line in ours["/etc/group"].splitlines()}) == len(ours["/etc/group"].splitlines())
+
+    def without_numbers(path: str, texts: dict[str, str]) -> set[tuple[str, ...]]:
+        """Return the lines without the system's numbers, and members in any order."""
+        lines = [re.sub(r":9\d\d(?=:)", ":N", line).rpartition(":") for line in texts[path].splitlines()]
+        return {(before, *sorted(last.split(","))) for before, _, last in lines}
+
+    for path in ("/etc/passwd", "/etc/group"):
+        assert without_numbers(path, ours) == without_numbers(path, real)

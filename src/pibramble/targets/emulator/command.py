@@ -185,7 +185,8 @@ def _serial_ports(plan: Plan, node: NodePlan, machine: Machine, places: Places) 
         elif device == f"{_USB_ADAPTER}{adapters}":
             # A board's machine has its own controller for them.
             argv += ["-device", "qemu-xhci"] if not (machine.is_board or adapters) else []
-            argv += ["-device", f"usb-serial,chardev=link{number}"]
+            # Else it is plugged in when somebody connects to its other end, and adapters change their order.
+            argv += ["-device", f"usb-serial,chardev=link{number},always-plugged=on"]
             adapters += 1
         else:
             raise UsageError(

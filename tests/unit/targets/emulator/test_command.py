@@ -142,8 +142,8 @@ def test_usb_serial_adapters_come_in_their_order() -> None:
     )
     argv = qemu(plan, "head")
     assert [device for device in values(argv, "-device") if "usb-serial" in device] == [
-        "usb-serial,chardev=link1",
-        "usb-serial,chardev=link2",
+        "usb-serial,chardev=link1,always-plugged=on",
+        "usb-serial,chardev=link2,always-plugged=on",
     ]
     assert [f"path=/run/wires/b{number}.head" in " ".join(argv) for number in (1, 2)] == [True, True]
     assert values(argv, "-serial")[0] == "chardev:link0"
@@ -153,7 +153,11 @@ def test_the_virtual_machine_has_a_usb_controller_where_it_has_an_adapter() -> N
     group = WorkerGroup(name="b[1-2]", board="pi-zero-2w", link=Link.SERIAL, head_port="/dev/ttyUSB[0-1]")
     plan = serial(group, board="pi-3b")
     usb = [device for device in values(qemu(plan, "head"), "-device") if "usb" in device or "xhci" in device]
-    assert usb == ["qemu-xhci", "usb-serial,chardev=link0", "usb-serial,chardev=link1"]
+    assert usb == [
+        "qemu-xhci",
+        "usb-serial,chardev=link0,always-plugged=on",
+        "usb-serial,chardev=link1,always-plugged=on",
+    ]
     assert not [device for device in values(qemu(plan, "b1"), "-device") if "xhci" in device]
 
 
@@ -192,7 +196,7 @@ def test_a_receiver_and_a_switch_have_sockets_where_the_head_has_such_ports() ->
     assert "head.ttyUSB2" in wired["id=link3"]
     assert "head.ttyUSB3" in wired["id=link4"]
     adapters = [device for device in values(argv, "-device") if "usb-serial" in device]
-    assert adapters == [f"usb-serial,chardev=link{number}" for number in (0, 1, 3, 4)]
+    assert adapters == [f"usb-serial,chardev=link{number},always-plugged=on" for number in (0, 1, 3, 4)]
     assert not [wire for wire in values(qemu(plan, "b1"), "-chardev") if "head.tty" in wire]
 
 
