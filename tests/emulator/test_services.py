@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.emulator, pytest.mark.long, pytest.mark.timeout(3600)]
 
 WEB = Path(__file__).parents[1] / "lab" / "swarm" / "web.c"
 ENOUGH_S = 900
+CLOCK_S = 60  # how far an emulated head's clock falls behind between two of chronyd's steps, and more
 STACK = """\
 version: "3.8"
 services:
@@ -62,19 +63,24 @@ def test_the_clocks_socket_is_there_before_gpsd(equipped: Bench) -> None:
         assert "/run/chrony.clk" in equipped.on("head", "sudo find /run -name 'chrony.clk.*.sock' -type s")
 
 
-def test_gpsd_reads_the_uart_and_the_clocks_follow_it(equipped: Bench) -> None:
-    """A real UART, unlike a pseudo-terminal, gives gpsd's time to chronyd; the worker's chronyd follows the head's."""
+def test_gpsd_reads_the_uart_and_the_heads_clock_follows_it(equipped: Bench) -> None:
+    """A UART, unlike a pseudo-terminal, gives gpsd's time to chronyd: a board that woke up months ago steps to today.
+
+    The worker hears the head. It does not follow here as boards would: an emulated head's clock goes at half the speed
+    of ours, and is stepped again and again, which chronyd on the worker takes for a source that varies too much.
+    """
     with services.receiver(equipped, port(equipped, "gps")):
         until(lambda: "3D" in equipped.run("exec", "-w", "head", "--", "pibramble gps --once").stdout, "a fix")
         took = until(
-            lambda: bool(re.search(r"^#\* ", equipped.on("head", "chronyc -n sources"), re.MULTILINE)), "the receiver"
+            lambda: bool(re.search(r"^#\* GPS", equipped.on("head", "chronyc -n sources"), re.MULTILINE)),
+            "the receiver",
         )
-        print(f"chosen after {took:.0f} s\n{equipped.on('head', 'chronyc -n sources; chronyc -n tracking')}")
-        took = until(
-            lambda: bool(re.search(r"^\^\* ", equipped.on("zero1", "chronyc -n sources"), re.MULTILINE)), "the head"
-        )
-        print(f"the worker's after {took:.0f} s\n{equipped.on('zero1', 'chronyc -n sources; chronyc -n tracking')}")
+        print(f"chosen after {took:.0f} s\n{equipped.on('head', 'chronyc -n sources; date')}")
+        assert abs(float(equipped.on("head", "date +%s")) - time.time()) < CLOCK_S
         print(equipped.on("head", "pibramble gps --once"))
+        heard = r"^\^[*?~] 192\.168\.7\.1 +\d+ +\d+ +(?!0 )\d+ "
+        until(lambda: bool(re.search(heard, equipped.on("zero1", "chronyc -n sources"), re.MULTILINE)), "the head")
+        print(equipped.on("zero1", "chronyc -n sources"))
 
 
 def test_a_switch_is_asked_through_the_heads_broker(equipped: Bench) -> None:
