@@ -16,6 +16,8 @@ _ALL = "0.0.0.0"  # noqa: S104 (the firewall opens the uplink, and the pages ask
 
 # systemd.exec(5). What it needs: serial devices and their lock files, its folder, sockets, and `ip` and `openssl` for
 # the certificate. Not PrivateUsers: whose a connection at loopback is, it reads by the machine's own numbers.
+# 166 and 188 are ttyACM and ttyUSB (Linux' admin-guide/devices.txt): systemd looks for names in /proc/devices when the
+# unit starts, and there these two stand only once the first adapter is plugged in.
 _UNIT = """\
 [Unit]
 Description=Serial consoles in shells and browsers
@@ -36,6 +38,8 @@ UMask=0077
 ReadWritePaths=-/run/lock
 DevicePolicy=closed
 DeviceAllow=char-tty* rw
+DeviceAllow=char-166 rw
+DeviceAllow=char-188 rw
 CapabilityBoundingSet=
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
