@@ -13,6 +13,7 @@ from typing import Any
 
 import pyte
 from pyte import charsets
+from pyte.modes import DECAWM
 
 from pibramble.console.history import COLUMNS, ROWS
 from pibramble.console.sequences import INCOMPLETE, TOKEN, tokens
@@ -271,9 +272,11 @@ class Terminal(pyte.Screen):
         """Bring the saved cursor back, as often as it is asked for."""
         point = self._points.get(self.alternate is not None)
         self.savepoints[:] = [point] if point else []
-        hidden = self.cursor.hidden
+        hidden, wraps = self.cursor.hidden, DECAWM in self.mode
         super().restore_cursor()
-        self.cursor.hidden = hidden  # pyte saves that, too; terminals do not (DECSC, VT510 manual)
+        # pyte brings both back, too. The VT510 does with the second; xterm and xterm.js, where people look, do not.
+        self.cursor.hidden = hidden
+        (self.mode.add if wraps else self.mode.discard)(DECAWM)
         self.savepoints.clear()
         if point:
             self.cursor.y = self.saved[self.alternate is not None][0]  # pyte keeps it within the scrolling region

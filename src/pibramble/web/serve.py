@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -108,6 +108,10 @@ class Web:
             ssl_keyfile=str(self.certificate.key) if self.certificate else None,
         )
 
+        config.load()
+        if config.ws_protocol_class:
+            config.ws_protocol_class = forgiving(config.ws_protocol_class)
+
         # A browser that keeps an idle TLS connection answers no farewell: not to have waited for it is no trouble.
         logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith("Cancel %s running"))
 
@@ -148,6 +152,21 @@ class Web:
             return brought or host in names
 
         return is_ours
+
+
+def forgiving(protocol: Any) -> Any:  # noqa: ANN401 (uvicorn's class for web sockets, whichever it has chosen)
+    """Return it so that the server's end is none of a page's that is about to go by itself: uvicorn 0.54 stumbles."""
+    from websockets.exceptions import InvalidState
+
+    class Forgiving(protocol):  # type: ignore[misc]
+        """Says no farewell where there has been one."""
+
+        def shutdown(self) -> None:
+            with suppress(InvalidState):
+                super().shutdown()
+            self.transport.close()
+
+    return Forgiving
 
 
 def _need_libraries() -> None:

@@ -141,6 +141,13 @@ def test_without_an_emulator_in_time_memory_stays_bounded() -> None:
     assert history.inexact > 0
 
 
+def test_a_line_that_does_not_wrap_stays_so_when_a_cursor_comes_back_that_was_saved_before_a_cut() -> None:
+    _, wrong = differences(
+        b"text " * 58 + b"\x1b[?7l\x1b[?1049h\x1b[?1049l" + b"text " * 25 + b"A" * 158, limit=600, kept=300, step=200
+    )
+    assert not wrong
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=4000))
 def test_noise_breaks_nothing_and_still_shows_the_same(noise: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from pathlib import Path
 
 import attrs
 import pytest
@@ -35,6 +37,9 @@ def test_taking_down_a_process_that_is_gone_says_so() -> None:
 
 def test_processes_are_found_by_their_label_and_not_by_a_part_of_it() -> None:
     sleeper = subprocess.Popen(["sleep", "60"], env={**os.environ, LABEL: "/somewhere/xmas"})
+    # The kernel closes Popen's pipe before it has laid out the new program's environment.
+    while not Path(f"/proc/{sleeper.pid}/environ").read_bytes():
+        time.sleep(0.001)
     try:
         assert list(labelled("/somewhere/xmas")) == [sleeper.pid]
         assert list(labelled("/somewhere/xm")) == []
