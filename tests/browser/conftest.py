@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
-from tests.browser import stage
+from tests.browser import hand, stage
 from tests.browser.stage import Stage
 
 PHONE = {"width": 360, "height": 640}
@@ -81,3 +81,15 @@ def open_page(browser: Browser) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(bench: Stage, open_page: Open) -> Page:
+    """Sit at sw1, in control, before an empty screen of a fresh shell."""
+    bench.devices["sw1"].pull_out()
+    bench.devices["sw1"].plug_in()
+    page = open_page(f"{bench.address}/console/sw1")
+    expect(page.locator("#state")).to_have_text("open")
+    hand.take_control(page)
+    hand.clear(page)
+    return page

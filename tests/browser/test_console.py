@@ -13,18 +13,6 @@ from tests.browser.hand import press, screen, send_line, shows, take_control
 from tests.browser.stage import Stage
 
 
-@pytest.fixture
-def page(bench: Stage, open_page: Open) -> Page:
-    """Sit at sw1, in control, before an empty screen of a fresh shell."""
-    bench.devices["sw1"].pull_out()
-    bench.devices["sw1"].plug_in()
-    page = open_page(f"{bench.address}/console/sw1")
-    expect(page.locator("#state")).to_have_text("open")
-    take_control(page)
-    hand.clear(page)
-    return page
-
-
 def test_the_list_leads_to_a_console_by_one_tap(bench: Stage, open_page: Open) -> None:
     page = open_page(bench.address, phone=True)
     entry = hand.entry(page, "sw2")

@@ -17,18 +17,6 @@ VLANS = "".join(f"vlan {number}\n name {number}-students-of-the-year\n" for numb
 
 
 @pytest.fixture
-def page(bench: Stage, open_page: Open) -> Page:
-    """Sit at sw1, a bash, in control."""
-    bench.devices["sw1"].pull_out()
-    bench.devices["sw1"].plug_in()
-    page = open_page(f"{bench.address}/console/sw1")
-    expect(page.locator("#state")).to_have_text("open")
-    take_control(page)
-    hand.clear(page)
-    return page
-
-
-@pytest.fixture
 def old(bench: Stage, open_page: Open) -> Page:
     """Sit with a phone at a device that loses what comes too fast, in control."""
     bench.devices["old"].pull_out()

@@ -48,6 +48,17 @@ def in_world(cluster: LabCluster, python: str) -> Iterator[subprocess.Popen[str]
     process.wait()
 
 
+def refusal(cluster: LabCluster, port: int) -> str:
+    """Return how a connection from the world to a port of the head's uplink fails: the name of Python's exception."""
+    script = (
+        "import socket\nprint('', flush=True)\n"
+        f"try: socket.create_connection(('{cluster.plan.lab.world[2]}', {port}), 3)\n"
+        "except OSError as error: print(type(error).__name__)\n"
+    )
+    with in_world(cluster, script) as process:
+        return process.communicate(timeout=20)[0].strip()
+
+
 def receive_script(port: int) -> str:
     """Return a script that takes one connection and prints from where, how much, and how fast after the first bytes."""
     return (

@@ -17,7 +17,7 @@ from pibramble.files.registry import FOLDER, WRITE_ADDRESS
 from pibramble.operate.swarm import publish, registry
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.state import LabState
-from tests.lab.nodes import in_world, on_node
+from tests.lab.nodes import on_node, refusal
 from tests.lab.swarm.conftest import STACK, SwarmCluster, instead_of, make_image, until
 from tests.unit.operate.swarm import images
 
@@ -72,13 +72,7 @@ def test_the_registry_is_empty_runs_as_nobody_of_weight_and_is_for_the_cluster_a
     assert owner == ["nobody"]
     listening = on_node(with_registry, "head", "ss -Hltn 'sport = :5000'").split()
     assert listening[3] == "192.168.7.1:5000"
-    outside = with_registry.plan.lab.world[2]
-    script = (
-        "import socket\nprint('', flush=True)\n"
-        f"try: socket.create_connection(('{outside}', 5000), 3)\nexcept OSError as error: print(type(error).__name__)\n"
-    )
-    with in_world(with_registry, script) as process:
-        assert process.communicate(timeout=20)[0].strip() == "TimeoutError"
+    assert refusal(with_registry, 5000) == "TimeoutError"
 
 
 def test_an_image_comes_to_the_registry_and_not_to_the_nodes(with_registry: SwarmCluster, image: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pibramble.targets.lab import ground
 from pibramble.targets.lab.state import LabState
-from tests.lab.nodes import in_world, kill_node, on_node
+from tests.lab.nodes import kill_node, on_node, refusal
 from tests.lab.swarm.conftest import STACK, SwarmCluster, make_image, until
 
 pytestmark = pytest.mark.lab
@@ -168,13 +168,7 @@ def test_a_published_port_is_reached_from_the_cluster_and_by_ssh_from_a_pc_and_f
         check=True,
     )
     assert through.stdout.strip() == ids["zero1"]
-    outside = engines.plan.lab.world[2]
-    script = (
-        "import socket\nprint('', flush=True)\n"
-        f"try: socket.create_connection(('{outside}', 8080), 3)\nexcept OSError as error: print(type(error).__name__)\n"
-    )
-    with in_world(engines, script) as process:
-        assert process.communicate(timeout=20)[0].strip() == "TimeoutError"
+    assert refusal(engines, 8080) == "TimeoutError"
     engines.docker("head", "stack rm port")
     assert until(lambda: not any(running_of(engines, node, "port_app") for node in engines.nodes))
 

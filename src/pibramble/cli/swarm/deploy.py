@@ -46,10 +46,11 @@ def command(context: Context, name: str | None, wait_s: float, file: Path) -> in
 def _registry(context: Context) -> bool:
     """Say whether the head has a registry; what is wrong with it is told, and no reason to stop: nodes may have all."""
     from pibramble.operate.swarm import registry
+    from pibramble.operate.swarm.health import told
 
     plan = context.plan
     if plan.containers is None or not plan.containers.registry:
         return False
-    for complaint in registry.judge(plan, registry.look(plan, context.connections)):
-        click.echo(f"pibramble: {complaint.node}: {complaint.problem}\n  {complaint.cure}", err=True)
+    for line in told(registry.judge(plan, registry.look(plan, context.connections))):
+        click.echo(f"pibramble: {line}", err=True)
     return True

@@ -63,6 +63,7 @@ def push(  # noqa: PLR0913 (each is an option)
 def list_(context: Context, *, as_json: bool) -> int:
     """List what is in the head's registry. Layers that images share are counted with each."""
     from pibramble.operate.swarm import registry
+    from pibramble.operate.swarm.health import told
 
     found = registry.look(context.plan, context.connections)
     if as_json:
@@ -72,8 +73,8 @@ def list_(context: Context, *, as_json: bool) -> int:
         left = "" if found.disk_free_mb is None else f", {found.disk_free_mb:,} MB are left"
         click.echo(f"{found.address}: {_mb(found.used_bytes)} MB in all{left}")
     complaints = registry.judge(context.plan, found)
-    for complaint in complaints:
-        click.echo(f"pibramble: {complaint.node}: {complaint.problem}\n  {complaint.cure}", err=True)
+    for line in told(complaints):
+        click.echo(f"pibramble: {line}", err=True)
     return Exit.FAILED if complaints else Exit.OK
 
 

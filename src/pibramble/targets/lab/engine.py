@@ -126,7 +126,9 @@ def start(plan: Plan, nodes: Mapping[str, Process], label: str) -> None:
     for name, init in silent.items():
         while not _answers(init):
             if time.monotonic() > deadline or not init.alive():
-                raise PibrambleError(f"the container engine of {name} does not start", hint=_last_words(init))
+                raise PibrambleError(
+                    f"the container engine of {name} does not start", hint=ground.last_words(init, _LOG)
+                )
             time.sleep(0.05)
 
 
@@ -172,11 +174,3 @@ def _answers(init: Process) -> bool:
             return b" 200 " in probe.recv(64)
         except OSError:
             return False
-
-
-def _last_words(init: Process) -> str:
-    try:
-        said = Path(f"/proc/{init.pid}/root{_LOG}").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "it said nothing"
-    return "\n".join(said.splitlines()[-4:])

@@ -70,17 +70,9 @@ def start(plan: Plan, head: Process, label: str) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not _answers(inside, address):
         if time.monotonic() > deadline or not head.alive():
-            raise PibrambleError("the registry of the head does not start", hint=_last_words(head))
+            raise PibrambleError("the registry of the head does not start", hint=ground.last_words(head, _LOG))
         time.sleep(0.1)
 
 
 def _answers(inside: tuple[str, ...], address: str) -> bool:
     return proc.run([*inside, "bash", "-c", _ANSWERS, "bash", address], check=False, timeout_s=10).returncode == 0
-
-
-def _last_words(head: Process) -> str:
-    try:
-        said = Path(f"/proc/{head.pid}/root{_LOG}").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "it said nothing"
-    return "\n".join(said.splitlines()[-4:])
