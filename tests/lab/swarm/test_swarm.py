@@ -82,7 +82,10 @@ def test_a_second_up_changes_nothing(engines: SwarmCluster) -> None:
 
 def test_a_second_head_is_refused_and_named(engines: SwarmCluster) -> None:
     engines.docker("head", "node promote zero1")
+    # Docker says "promoted" before the node has joined Raft, and cannot take back until then.
+    asked = "node inspect zero1 --format '{{if .ManagerStatus}}{{.ManagerStatus.Reachability}}{{end}}'"
     try:
+        assert until(lambda: engines.docker("head", asked).strip() == "reachable")
         done = engines.swarm("up")
         assert done.returncode == 1
         assert "this swarm has another manager beside head: zero1" in done.stderr
