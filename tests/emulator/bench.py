@@ -94,6 +94,7 @@ engine = "docker-swarm"
 name = "zero1"
 board = "pi-zero"
 link = "usb"
+usb_console = true
 """
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

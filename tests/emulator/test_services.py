@@ -47,6 +47,12 @@ def until(true: Callable[[], bool], what: str, timeout_s: float = ENOUGH_S) -> f
     return time.monotonic() - began
 
 
+def clock_s(bench: Bench, node: str) -> float:
+    """Return what a node's clock says; 0 when it does not answer, as one whose clock is just stepped may not."""
+    [outcome] = bench.json("exec", "-w", node, "--json", "--", "date +%s")
+    return float(outcome["stdout"] or 0)
+
+
 def test_no_unit_has_failed(equipped: Bench) -> None:
     for node in ("head", "zero1"):
         assert equipped.on(node, "sudo systemctl --failed --no-legend --plain") == ""
@@ -66,8 +72,8 @@ def test_the_clocks_socket_is_there_before_gpsd(equipped: Bench) -> None:
 def test_gpsd_reads_the_uart_and_the_heads_clock_follows_it(equipped: Bench) -> None:
     """A UART, unlike a pseudo-terminal, gives gpsd's time to chronyd: a board that woke up months ago steps to today.
 
-    The worker hears the head. It does not follow here as boards would: an emulated head's clock goes at half the speed
-    of ours, and is stepped again and again, which chronyd on the worker takes for a source that varies too much.
+    The worker, which had the head's old time, follows. While there is a receiver, an emulated head's clock, at half the
+    speed of ours, is stepped again and again, which a worker takes for a source that varies too much; so it is taken away.
     """
     with services.receiver(equipped, port(equipped, "gps")):
         until(lambda: "3D" in equipped.run("exec", "-w", "head", "--", "pibramble gps --once").stdout, "a fix")
@@ -80,7 +86,10 @@ def test_gpsd_reads_the_uart_and_the_heads_clock_follows_it(equipped: Bench) -> 
         print(equipped.on("head", "pibramble gps --once"))
         heard = r"^\^[*?~] 192\.168\.7\.1 +\d+ +\d+ +(?!0 )\d+ "
         until(lambda: bool(re.search(heard, equipped.on("zero1", "chronyc -n sources"), re.MULTILINE)), "the head")
-        print(equipped.on("zero1", "chronyc -n sources"))
+    took = until(lambda: abs(clock_s(equipped, "zero1") - clock_s(equipped, "head")) < CLOCK_S, "the worker's clock")
+    print(f"the worker follows after {took:.0f} s\n{equipped.on('zero1', 'chronyc -n sources; date')}")
+    steps = r"System clock was stepped by \d{7,}\."  # months
+    assert re.search(steps, equipped.on("zero1", "sudo journalctl -b -u chrony --no-pager"))
 
 
 def test_a_switch_is_asked_through_the_heads_broker(equipped: Bench) -> None:
@@ -91,6 +100,22 @@ def test_a_switch_is_asked_through_the_heads_broker(equipped: Bench) -> None:
         assert "*12:00:00.000 UTC" in said
         assert "show clock" in asked
         assert "sw1" in equipped.on("head", "pibramble console", timeout_s=300)
+
+
+def test_a_worker_is_a_console_on_its_own_cable(equipped: Bench) -> None:
+    """One device, two functions: the network that all of this comes over, and a serial port that logs in."""
+    worker = equipped.json("plan", "--json")["workers"][0]
+    device = worker["link"]["console"]
+    until(lambda: equipped.on("head", f"ls {device} || true") == device, "the port")
+    name = equipped.on("head", f"basename $(readlink {device})")
+    drivers = "for at in tty/{} net/{}; do basename $(readlink -f /sys/class/$at/device/driver); done"
+    interface = worker["link"]["head_interface"]
+    assert equipped.on("head", drivers.format(name, interface)).split() == ["cdc_acm", "cdc_ether"]
+    assert equipped.on("head", f"readlink -f /sys/class/tty/{name}/device/..") == equipped.on(
+        "head", f"readlink -f /sys/class/net/{interface}/device/.."
+    )
+    said = equipped.on("head", "pibramble console zero1 --send 'id -un; tty; uname -n'", timeout_s=300)
+    assert re.search(r"^pi\s+/dev/ttyGS0\s+zero1$", said, re.MULTILINE), said
 
 
 def test_docker_starts_on_the_worker_joins_and_runs_a_container(equipped: Bench, tmp_path: Path) -> None:

@@ -18,6 +18,18 @@ async def leave_pager(talk: Conversation, last_line: str) -> None:
         await talk.hush(_QUIET_SECONDS, _LONGEST_NOISE_SECONDS)
 
 
+async def wake(talk: Conversation, prompts: Sequence[str], timeout_seconds: float) -> None:
+    """Press Enter at a line that has said nothing yet: "Press RETURN to get started", or a log-in that waits for it.
+
+    Where its prompts are known, wait for one: what is typed while a shell starts may be lost. Raises TimedOutError.
+    """
+    if prompts:
+        await talk.send("\n")
+        await talk.wait_for_prompt(prompts, timeout_seconds)
+    else:
+        await press_enter(talk)
+
+
 async def press_enter(talk: Conversation) -> str:
     """Press Enter, and return the line that the device then waits at."""
     await talk.send("\n")

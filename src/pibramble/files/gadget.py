@@ -2,7 +2,7 @@
 
 With a console they are a serial port besides. g_ether has none, and Debian's kernels no g_cdc, so the two functions are
 put together in the kernel's configfs (Documentation/usb/gadget_configfs.rst), by a script that a unit starts.
-Seen in nothing yet: neither on a board nor in the emulator.
+Seen in the emulator, whose controller is the kernel's own; no board has run it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pibramble.plan.model import USB_MAKER, USB_PRODUCT, LinkPlan, NodePlan
 
 SCRIPT = "/usr/local/lib/pibramble/gadget"
 _SERVICE = "pibramble-gadget.service"
-_TTY = "ttyGS0"  # the worker's end of the console
+TTY = "ttyGS0"  # the worker's end of the console
 
 # 1d6b:0104 is the Linux Foundation's "Multifunction Composite Gadget"; class ef/02/01 says that interfaces belong
 # together (USB 2.0 ECN, Interface Association Descriptor). Power as g_ether says it: the board has a supply of its own
@@ -97,7 +97,7 @@ WantedBy=sysinit.target
 """
 
 _RULE = f"""\
-SUBSYSTEM=="tty", KERNEL=="{_TTY}", TAG+="systemd", ENV{{SYSTEMD_WANTS}}+="serial-getty@{_TTY}.service"
+SUBSYSTEM=="tty", KERNEL=="{TTY}", TAG+="systemd", ENV{{SYSTEMD_WANTS}}+="serial-getty@{TTY}.service"
 """
 
 

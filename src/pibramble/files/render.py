@@ -117,7 +117,11 @@ def _worker(plan: Plan, node: NodePlan) -> Iterator[Entry]:
         return
     yield from network.worker(plan, node.link, node)
     if node.link.kind is Link.USB:
-        yield from gadget.console(node, node.link) if node.link.console else gadget.worker(node, node.link)
+        if node.link.console:
+            yield from gadget.console(node, node.link)
+            yield users.waiting_console(plan, gadget.TTY)
+        else:
+            yield from gadget.worker(node, node.link)
     elif node.link.kind is Link.SERIAL:
         yield ppp.unit()
         yield from ppp.worker(plan, node, node.link)

@@ -39,17 +39,26 @@ def account(plan: Plan) -> Sequence[NodeFile | Edit]:
 
 
 def console(plan: Plan) -> NodeFile:
-    """Return who is logged in at a board's serial consoles, whichever they are: the kernel's, or a USB gadget's.
-
-    --local-line: a wire of three has no carrier to wait for.
-    """
-    content = (
-        "[Service]\nExecStart=\n"
-        f"ExecStart=-/sbin/agetty --autologin {plan.user} --local-line --noclear --keep-baud 115200,57600,38400,9600 "
-        "- ${TERM}\n"
-    )
+    """Return who is logged in at a board's serial consoles, whichever they are: the kernel's, or a USB gadget's."""
     path = "/etc/systemd/system/serial-getty@.service.d/pibramble-login.conf"
-    return NodeFile(path, content, f"{plan.user} is logged in at the serial console: no account has a password")
+    return NodeFile(path, _getty(plan), f"{plan.user} is logged in at the serial console: no account has a password")
+
+
+def waiting_console(plan: Plan, tty: str) -> NodeFile:
+    """Return what keeps one console silent until a line comes in by it.
+
+    What waits in a gadget for its host is there at once when the host opens the port, and a port echoes until it is
+    told not to: the board would have its own greeting for its first commands.
+    """
+    path = f"/etc/systemd/system/serial-getty@{tty}.service.d/pibramble-waits.conf"
+    return NodeFile(path, _getty(plan, "--wait-cr"), "the console says nothing before Enter: the port would echo it")
+
+
+def _getty(plan: Plan, *options: str) -> str:
+    """Return a unit's part. --local-line: a wire of three has no carrier to wait for."""
+    who = ["--autologin", plan.user] if plan.console_login else []
+    words = [*who, "--local-line", "--noclear", *options, "--keep-baud", "115200,57600,38400,9600", "-", "${TERM}"]
+    return f"[Service]\nExecStart=\nExecStart=-/sbin/agetty {' '.join(words)}\n"
 
 
 def folders(plan: Plan) -> NodeFile:

@@ -56,12 +56,20 @@ class Opened:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _in_use(path, lock_folder) from None
+        self._stop_echo()
         try:
             self._lock_file = lockfiles.take(Path(path), lock_folder)
         except lockfiles.LockedError as error:
             raise _in_use_by(path, error) from None
         with suppress(OSError):
             fcntl.ioctl(self.descriptor, termios.TIOCEXCL)
+
+    def _stop_echo(self) -> None:
+        """Before anything slow: Linux opens a port as if somebody sat there, and what a board says would go back to it."""
+        with suppress(termios.error):
+            attributes = termios.tcgetattr(self.descriptor)
+            attributes[_LFLAG] = 0
+            termios.tcsetattr(self.descriptor, termios.TCSANOW, attributes)
 
 
 def set_raw(attributes: list[int | list[bytes | int]], speed: int, framing: int = termios.CS8, iflag: int = 0) -> None:
