@@ -123,6 +123,7 @@ class Bridge:
     fifo_bytes: int = 64
     driver: str = ""
     driver_in_debian: bool = True  # in the kernel of the boards' Debian
+    draw_ma: int = 10  # at 3.3 V; no source of ours says it for any of these chips
     supply_min_v: float | None = None
     supply_max_v: float | None = None
 

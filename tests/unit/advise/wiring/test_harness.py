@@ -63,6 +63,15 @@ def test_a_second_bridge_has_another_chip_select() -> None:
     assert "head-spi2.26=max3109-2-spi.CS" in wires(text, "spi-max3109-2")
 
 
+def test_two_bridges_share_the_bus_and_the_50_ma_of_the_3_3_v_pins() -> None:
+    text = BRIDGED + '[[bridges]]\nmodel = "max3109"\nports = "/dev/ttyMAX[4-5]"\n'
+    assert rules(text) == set()
+    assert rules(text + "[catalog.bridges.max14830]\ndraw_ma = 40\n") == set()
+    [fault] = check(harness(text + "[catalog.bridges.max14830]\ndraw_ma = 41\n"))
+    assert fault.rule == "overload"
+    assert "take 51 mA, and the 3.3 V pin 17 of head gives 50 in all" in fault.message
+
+
 def test_an_adapter_is_a_device_of_its_own() -> None:
     assert "adapter-ttyUSB0.TXD=mate-ttyAMA0.10" in wires(PAIR.replace("ttyAMA0", "ttyUSB0"), "serial-mate")
 
