@@ -38,6 +38,7 @@ class WorkerSpec:
     worker_port: str | None  # serial: the worker's device
     baud: int | None  # serial only
     flow_control: bool
+    cable_m: float | None  # serial only; None: nobody said
     usb_console: bool  # a USB gadget with a serial console beside the network adapter
     address: IPv4Address | None  # None: the plan gives one
     mac: str | None
@@ -82,6 +83,7 @@ def _expand_group(
                 worker_port=worker_port if link is Link.SERIAL else None,
                 baud=baud if link is Link.SERIAL else None,
                 flow_control=group.flow_control if link is Link.SERIAL else False,
+                cable_m=group.cable_m if link is Link.SERIAL else None,
                 usb_console=group.usb_console and link is Link.USB,
                 address=own.address or (group.address + index if group.address else None),
                 mac=own.mac.lower() if own.mac else None,

@@ -113,6 +113,7 @@ RULES = (
     links.ethernet_ports,
     links.serial_ports,
     links.speeds,
+    links.lengths,
     links.without_effect,
     said_receiver,
     clock_limit,

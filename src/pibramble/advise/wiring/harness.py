@@ -161,8 +161,8 @@ class _Maker:
             pin, other = left.connector.signal(signal), right.connector.signal(_OTHER_SIDE[signal])
             if pin and other:
                 wires.append(Wire(At(left.name, pin.pin), At(right.name, other.pin), _SERIAL_COLORS[signal]))
-        cable = Cable(f"serial-{worker.name}", "jumper wires", tuple(wires), "serial", worker.baud, worker.flow_control)
-        self.cables.append(cable)
+        said = worker.baud, worker.flow_control, worker.cable_m
+        self.cables.append(Cable(f"serial-{worker.name}", "jumper wires", tuple(wires), "serial", *said))
 
     def _spi(self, module: str, number: int, bridge: Bridge) -> None:
         """Wire a bridge to the head's SPI bus; each has a chip select and an interrupt pin of its own."""

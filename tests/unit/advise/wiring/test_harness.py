@@ -46,6 +46,14 @@ def test_flow_control_takes_two_wires_more() -> None:
     assert {"head-ttyAMA0.11=mate-ttyAMA0.36", "head-ttyAMA0.36=mate-ttyAMA0.11"} <= found
 
 
+def test_a_cable_that_is_too_long_for_its_speed_is_found() -> None:
+    [fault] = check(harness(f"{PAIR}cable_m = 1.5\n"))
+    assert (fault.rule, fault.severity) == ("baud-length", Severity.WARNING)
+    assert "serial-mate is 1.5 m long: at 921,600 baud it reaches 1 m" in fault.message
+    assert rules(f"{PAIR}cable_m = 1\n") == set()
+    assert rules(f"{PAIR}cable_m = 1.5\nbaud = 460800\n") == set()
+
+
 def test_a_further_uart_of_a_pi_4_has_its_own_pins() -> None:
     text = '[head]\nboard = "pi-4b"\n' + PAIR.replace("ttyAMA0", "ttyAMA3")
     assert "head-ttyAMA3.7=mate-ttyAMA0.10" in wires(text, "serial-mate")
