@@ -96,7 +96,7 @@ class EthernetAdapter:
 
     title: str
     mbit: int
-    draw_ma: int | None = None
+    draw_ma: int = 500  # what any USB 2.0 device may take (7.2.1)
 
 
 @attrs.frozen
@@ -157,6 +157,7 @@ class SerialAdapter:
     max_baud: int
     serial_number: bool  # false: two of them can be told apart by their place on the bus only
     chip: str = ""
+    draw_ma: int = 100  # what a low-power USB device takes at most (USB 2.0 section 7.2.1)
 
 
 @attrs.frozen
@@ -166,5 +167,5 @@ class Receiver:
     title: str
     level: Level  # of its serial lines; USB where it has nothing else
     baud: int
-    draw_ma: int | None = None
+    draw_ma: int = 100  # as a low-power USB device
     pps: bool = False  # brings out the pulse that marks a second

@@ -219,6 +219,12 @@ class HubSection:
         kind=Kind.NAMES,
         default="",
     )
+    devices: str = _field(
+        "The head's adapters and receivers on it, as \"eth1,/dev/ttyUSB[0-1]\". Default: they sit in the head's "
+        "own ports.",
+        kind=Kind.PORT,
+        default="",
+    )
     backfeeds: bool | None = _field(
         "Its supply pushes current up into the port above it, as you measured. Default: the catalogue's word.",
         default=None,

@@ -61,7 +61,7 @@ def head_end(view: View) -> Iterator[Finding]:
         message = f"{on_usb:,} workers on USB: one USB bus has {USB_ADDRESSES} addresses, hubs included"
         cure = "only a lab can have them; real boards need more heads"
         yield Finding("head-ports", path, message, cure, Severity.WARNING)
-    elif on_usb > head.usb_host_ports == 1:
+    elif on_usb > head.usb_host_ports == 1 and not view.cluster.hubs:
         message = f"{on_usb} workers on USB, and a {head.name} has one USB port"
         cure = "a hub with its own power supply joins them"
         yield Finding("head-ports", path, message, cure, Severity.WARNING)
