@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import attrs
+
+from pibramble.advise.cures import Search
 from pibramble.advise.power import BUS_POWERED_MA, Case, Feeding, Load
+from pibramble.catalog.model import Board, Uart
 from pibramble.catalog.parts import Bridge
-from pibramble.spec.expand import WorkerSpec, expand_names, uart_of
+from pibramble.spec.expand import WorkerSpec, expand_names, fold, uart_of
 from pibramble.spec.findings import Finding, Severity, listed
 from pibramble.spec.hubs import PlacedHub
 from pibramble.spec.locate import Path
@@ -23,36 +27,43 @@ _HEAD: Path = ("head", "board")
 
 def judge(feeding: Feeding) -> list[Finding]:
     """Return what is doubtful about the power and the wires of a cluster that was judged sound."""
-    return [finding for rule in RULES for finding in rule(feeding)]
+    findings = [finding for rule in RULES for finding in rule(feeding)]
+    search = Search(feeding, POWER_RULES)
+    return [finding if finding.cure else attrs.evolve(finding, cure=search.cure(finding)) for finding in findings]
+
+
+# --- Power: the rules without a cure of their own leave it to a search for parts that help ---
 
 
 def power_port(feeding: Feeding) -> Iterator[Finding]:
     """Check what each USB port gives."""
     head = feeding.power(feeding.head)
-    rows = [(feeding.head, feeding.board(feeding.head), head.usb_port_ma, feeding.in_the_head, feeding.root_hubs)]
-    rows += [(hub.name, hub.model, hub.hub.port_ma, hub.workers, hub.hubs) for hub in feeding.hubs.values()]
-    for owner, model, limit, workers, hubs in rows:
+    rows = [(feeding.head, feeding.board(feeding.head), head.usb_port_ma, feeding.head_plugs)]
+    rows += [(hub.name, hub.model, hub.hub.port_ma, hub.taken) for hub in feeding.hubs.values()]
+    for owner, model, limit, plugs in rows:
         if limit is None:
             continue
-        over: dict[Load, list[str]] = {}
-        for name in (*workers, *hubs):
-            load = feeding.upwards(name) if name in feeding.hubs else feeding.cable_load(name)
+        over: dict[tuple[Load, str], list[str]] = {}
+        for name in plugs:
+            load = feeding.plug_load(name)
             if load.first_over(limit):
-                over.setdefault(load, []).append(name)
-        for load, names in over.items():
+                over.setdefault((load, _reckoned(feeding, name)), []).append(name)
+        for (load, reckoned), names in over.items():
             each = f"{_some(names)} {'draw' if len(names) > 1 else 'draws'} {_figures(load)}"
-            message = f"{each}{' each' if len(names) > 1 else ''}; a port of {owner} ({model}) gives {limit} mA"
-            yield _finding("power-port", _place(feeding, names[0]), message, _hub_cure(feeding, names))
+            message = (
+                f"{each}{' each' if len(names) > 1 else ''}{reckoned}; a port of {owner} ({model}) gives {limit} mA"
+            )
+            yield _finding("power-port", _place(feeding, names[0]), message)
 
 
 def power_total(feeding: Feeding) -> Iterator[Finding]:
     """Check what the head's ports give in all."""
     limit, load = feeding.power(feeding.head).usb_total_ma, feeding.head_ports
     if limit is not None and (case := load.first_over(limit)):
-        takers = feeding.in_the_head + feeding.root_hubs
+        takers = feeding.head_plugs
         board = feeding.board(feeding.head)
         message = f"{_some(takers)} together draw {_figures(load)}; the USB ports of a {board} give {limit} mA in all"
-        yield _finding("power-total", _HEAD, f"{message}: too little {case}", _hub_cure(feeding, takers))
+        yield _finding("power-total", _HEAD, f"{message}: too little {case}")
 
 
 def power_hub(feeding: Feeding) -> Iterator[Finding]:
@@ -67,8 +78,7 @@ def power_hub(feeding: Feeding) -> Iterator[Finding]:
             continue
         gives = f"its supply gives {limit} mA" if powered else f"without a supply it has {limit} mA to give"
         message = f"{hub.name} ({hub.model}) must give {_figures(load)}; {gives}: too little {case}"
-        cure = "take some workers off it, or a hub with a stronger supply"
-        yield _finding("power-hub", ("hubs", hub.index, "model"), message, cure if powered else _a_powered_hub(feeding))
+        yield _finding("power-hub", ("hubs", hub.index, "model"), message)
 
 
 def power_supply(feeding: Feeding) -> Iterator[Finding]:
@@ -78,18 +88,17 @@ def power_supply(feeding: Feeding) -> Iterator[Finding]:
         load, supply = feeding.drawn_from(source), source.supply
         if case := load.first_over(supply.max_ma):
             message = f"{_some(source.feeds)} draw {_figures(load)}; a {source.model} gives {supply.max_ma} mA"
-            yield _finding("power-supply", path, f"{message}: too little {case}", "a stronger supply, or a second one")
+            yield _finding("power-supply", path, f"{message}: too little {case}")
         if len(source.feeds) > supply.outlets:
             message = f"{len(source.feeds)} nodes and hubs on a {source.model}, which has {supply.outlets} outlet"
             message += "s" * (supply.outlets > 1)
-            yield _finding("supply-outlets", path, message, "a second supply, or one with more outlets")
+            yield _finding("supply-outlets", path, message)
     head = feeding.power(feeding.head)
     load = feeding.own_load(feeding.head) + feeding.head_ports
     if feeding.head not in feeding.on_a_supply and head.supply_ma is not None and load.first_over(head.supply_ma):
         board = feeding.board(feeding.head)
         message = f"the head and what its ports feed draw {_figures(load)}; the supply that goes with a {board} gives"
-        cure = "a hub with a supply of its own for the workers, or a stronger supply and [[supplies]]"
-        yield _finding("power-supply", _HEAD, f"{message} {head.supply_ma} mA", cure)
+        yield _finding("power-supply", _HEAD, f"{message} {head.supply_ma} mA")
 
 
 def power_unknown(feeding: Feeding) -> Iterator[Finding]:
@@ -137,54 +146,66 @@ def _backfeeding(feeding: Feeding, hub: PlacedHub) -> Finding:
 def usb_ports(feeding: Feeding) -> Iterator[Finding]:
     """Check that everything that is plugged in has a port."""
     ports = feeding.catalogue.boards[feeding.board(feeding.head)].usb_host_ports
-    plugs = feeding.in_the_head + feeding.root_hubs + feeding.adapters
+    plugs = feeding.head_plugs
     if len(plugs) > ports:
-        message = f"{_some(plugs)}: {len(plugs)} plugs, and the head has {ports} USB port{'s' * (ports != 1)}"
-        yield _finding("usb-ports", _HEAD, message, "a hub with a supply of its own: [[hubs]]")
+        message = (
+            f"{_each_kind(feeding, plugs)}: {len(plugs)} plugs, and the head has {ports} USB port{'s' * (ports != 1)}"
+        )
+        yield _finding("usb-ports", _HEAD, message)
     for hub in feeding.hubs.values():
         if hub.plugs > hub.hub.ports:
             message = f"{hub.plugs} plugs, and {hub.name} ({hub.model}) has {hub.hub.ports} ports"
-            yield _finding("usb-ports", ("hubs", hub.index, "workers"), message, "the rest on another hub: [[hubs]]")
+            yield _finding("usb-ports", ("hubs", hub.index, "workers"), message)
+
+
+# --- Serial lines: what is the same for several workers is said once ---
 
 
 def mini_uarts(feeding: Feeding) -> Iterator[Finding]:
     """Name the serial links on a mini UART."""
+    head = feeding.catalogue.boards[feeding.board(feeding.head)]
+    alike: dict[tuple[Board, Uart], list[WorkerSpec]] = {}
     for worker in _serial(feeding):
-        for device, board in (
-            (worker.head_port, feeding.catalogue.boards[feeding.board(feeding.head)]),
-            (worker.worker_port, worker.board),
-        ):
+        for device, board in ((worker.head_port, head), (worker.worker_port, worker.board)):
             uart = uart_of(board, device)
             if uart and uart.kind == "mini":
-                message = f"{device} of a {board.name} is its mini UART: its speed follows the core clock"
-                better = next((u.device for u in board.uarts if u.kind != "mini"), None)
-                cure = f"{better} does better" if better else "keep the core clock fixed: core_freq=250"
-                yield _finding("mini-uart", _place(feeding, worker.name), message, cure)
+                alike.setdefault((board, uart), []).append(worker)
+    for (board, uart), workers in alike.items():
+        message = (
+            f"{_names(workers)}: {uart.device} of a {board.name} is its mini UART: its speed follows the core clock"
+        )
+        better = next((u.device for u in board.uarts if u.kind != "mini"), None)
+        cure = f"{better} does better" if better else "keep the core clock fixed: core_freq=250"
+        yield _finding("mini-uart", _place(feeding, workers[0].name), message, cure)
 
 
 def bridge_speeds(feeding: Feeding) -> Iterator[Finding]:
     """Check that each bridge makes the speed of its lines, and empties its buffers in time."""
     models = {port: section.model for section in feeding.cluster.bridges for port in expand_names(section.ports)}
+    alike: dict[tuple[str, int, bool], list[WorkerSpec]] = {}
     for worker in _serial(feeding):
-        model, baud = models.get(worker.head_port or ""), worker.baud or 0
-        if model is None:
-            continue
-        bridge, path = feeding.catalogue.bridges[model], _place(feeding, worker.name)
-        error, made = baud_error(bridge, baud)
-        if baud > bridge.max_baud:
-            message = f"{baud:,} baud is more than a {model} can do: {bridge.max_baud:,}"
-            yield _finding("bridge-baud", path, message, f"baud = {bridge.max_baud}")
-        elif error > MOST_BAUD_ERROR:
-            message = (
-                f"a {model} with {bridge.crystal_hz / 1e6:g} MHz makes {made:,.0f} baud of {baud:,}: {error:.1%} off"
-            )
-            cure = f"baud = {made:.0f}" if abs(made - round(made)) < 1 else "another crystal"
-            yield _finding("bridge-baud", path, message, cure)
+        if model := models.get(worker.head_port or ""):
+            alike.setdefault((model, worker.baud or 0, worker.flow_control), []).append(worker)
+    for (model, baud, flow_control), workers in alike.items():
+        bridge, path = feeding.catalogue.bridges[model], _place(feeding, workers[0].name)
+        yield from _bridge_baud(bridge, model, baud, path, _names(workers))
         fills_s = bridge.fifo_bytes * 10 / baud
-        if not worker.flow_control and fills_s < LEAST_FIFO_S:
+        if not flow_control and fills_s < LEAST_FIFO_S:
             fills = f"the {bridge.fifo_bytes} bytes of a {model}'s buffer fill in {fills_s * 1000:.1f} ms"
-            message = f"at {baud:,} baud {fills}: some get lost"
+            message = f"{_names(workers)}: at {baud:,} baud {fills}: some get lost"
             yield _finding("bridge-overrun", path, message, "wire RTS and CTS, flow_control = true; or 460800 baud")
+
+
+def _bridge_baud(bridge: Bridge, model: str, baud: int, path: Path, names: str) -> Iterator[Finding]:
+    error, made = baud_error(bridge, baud)
+    if baud > bridge.max_baud:
+        message = f"{names}: {baud:,} baud is more than a {model} can do: {bridge.max_baud:,}"
+        yield _finding("bridge-baud", path, message, f"baud = {bridge.max_baud}")
+    elif error > MOST_BAUD_ERROR:
+        off = f"{baud:,}: {error:.1%} off"
+        message = f"{names}: a {model} with {bridge.crystal_hz / 1e6:g} MHz makes {made:,.0f} baud of {off}"
+        cure = f"baud = {made:.0f}" if abs(made - round(made)) < 1 else "another crystal"
+        yield _finding("bridge-baud", path, message, cure)
 
 
 def bridge_drivers(feeding: Feeding) -> Iterator[Finding]:
@@ -214,26 +235,37 @@ def baud_error(bridge: Bridge, baud: int) -> tuple[float, float]:
     return best
 
 
+POWER_RULES = (power_port, power_total, power_hub, power_supply, usb_ports)  # whose cures are searched for
 RULES = (
-    power_port,
-    power_total,
-    power_hub,
-    power_supply,
+    *POWER_RULES,
     power_unknown,
     back_power,
-    usb_ports,
     mini_uarts,
     bridge_speeds,
     bridge_drivers,
 )
 
 
-def _finding(rule: str, path: Path, message: str, cure: str) -> Finding:
+def _finding(rule: str, path: Path, message: str, cure: str = "") -> Finding:
     return Finding(rule, path, message, cure, Severity.WARNING, named=True)
 
 
 def _figures(load: Load) -> str:
+    if len({load.ma(case) for case in Case}) == 1:
+        return f"{load.worst_ma} mA"
     return ", ".join(f"{load.ma(case)} mA {case}" for case in Case)
+
+
+def _reckoned(feeding: Feeding, name: str) -> str:
+    """Say whose figure a device's current is: the file does not name its make."""
+    return f" (reckoned as a {feeding.devices[name].part})" if name in feeding.devices else ""
+
+
+def _each_kind(feeding: Feeding, plugs: Sequence[str]) -> str:
+    """Return what is plugged in: workers and hubs counted, devices by name, so that each can be found."""
+    devices = [name for name in plugs if name in feeding.devices]
+    others = [name for name in plugs if name not in feeding.devices]
+    return listed([*([_some(others)] if others else []), *devices]) if devices else _some(others)
 
 
 def _serial(feeding: Feeding) -> Iterator[WorkerSpec]:
@@ -243,20 +275,13 @@ def _serial(feeding: Feeding) -> Iterator[WorkerSpec]:
 def _place(feeding: Feeding, name: str) -> Path:
     if name in feeding.hubs:
         return ("hubs", feeding.hubs[name].index, "model")
+    if name in feeding.devices:
+        return feeding.devices[name].device.path
     return ("workers", feeding.workers[name].group, "name")
 
 
-def _hub_cure(feeding: Feeding, names: Sequence[str]) -> str:
-    if names and names[0] in feeding.hubs:
-        return "give that hub a supply: a model that has one, or [[supplies]]"
-    return _a_powered_hub(feeding)
-
-
-def _a_powered_hub(feeding: Feeding) -> str:
-    plugs = len(feeding.in_the_head) or max((hub.plugs for hub in feeding.hubs.values()), default=1)
-    fitting = [name for name, hub in feeding.catalogue.hubs.items() if hub.supply_ma and hub.ports >= plugs]
-    model = next(iter(fitting), "hub-7-powered")
-    return f'a hub with a supply of its own:\n[[hubs]]\nmodel = "{model}"'
+def _names(workers: Sequence[WorkerSpec]) -> str:
+    return fold(worker.name for worker in workers)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -12,15 +12,21 @@ from functools import cached_property
 
 import attrs
 
+from pibramble.advise.build import ETHERNET_ADAPTER, SERIAL_ADAPTER
 from pibramble.catalog.parts import Power, Supply
 from pibramble.catalog.sections import Catalogue
+from pibramble.spec.devices import Device, DeviceKind, Line, usb_devices
 from pibramble.spec.expand import WorkerSpec, expand, expand_names
 from pibramble.spec.hubs import HEAD, PlacedHub, place_hubs
 from pibramble.spec.model import Cluster, Link
 
 BUS_POWERED_MA = 500  # what a hub without a supply may draw from the port above it, itself included (USB 2.0, 7.2.1)
 
-_ADAPTERS = ("/dev/ttyUSB", "/dev/ttyACM", "/dev/serial/")  # serial devices that sit in a USB port
+_RECKONED_AS = {
+    DeviceKind.ETHERNET: ("ethernet_adapters", ETHERNET_ADAPTER),
+    DeviceKind.SERIAL: ("serial_adapters", SERIAL_ADAPTER),
+    DeviceKind.RECEIVER: ("receivers", "usb-gps"),
+}
 
 
 class Case(StrEnum):
@@ -78,14 +84,24 @@ class Source:
     feeds: tuple[str, ...]
 
 
+@attrs.frozen
+class Reckoned:
+    """A device in a USB port, and the part of the catalogue that it is taken for: the file does not name its make."""
+
+    device: Device
+    section: str
+    part: str
+    draw_ma: int
+
+
 class Feeding:
     """The whole tree of one cluster, worked out once."""
 
-    def __init__(self, cluster: Cluster, catalogue: Catalogue) -> None:
-        """Look at a judged cluster."""
+    def __init__(self, cluster: Cluster, catalogue: Catalogue, workers: Mapping[str, WorkerSpec] | None = None) -> None:
+        """Look at a judged cluster, whose workers somebody may have expanded already."""
         self.cluster = cluster
         self.catalogue = catalogue
-        self.workers: Mapping[str, WorkerSpec] = {worker.name: worker for worker in expand(cluster)}
+        self.workers = {worker.name: worker for worker in expand(cluster)} if workers is None else workers
         usb = [worker.name for worker in self.workers.values() if worker.link is Link.USB]
         self.hubs: Mapping[str, PlacedHub] = {
             hub.name: hub for hub in place_hubs(cluster, usb, catalogue.hubs if cluster.hubs else {})
@@ -147,7 +163,7 @@ class Feeding:
 
     def below(self, hub: PlacedHub) -> Load:
         """Return what a hub's ports give in all."""
-        return self._sum(hub.workers, hub.hubs)
+        return self._sum(hub.taken)
 
     def upwards(self, name: str) -> Load:
         """Return what a hub takes out of the port above it: nothing when it has a supply."""
@@ -167,17 +183,46 @@ class Feeding:
         return tuple(name for name, hub in self.hubs.items() if hub.port == HEAD)
 
     @cached_property
-    def adapters(self) -> tuple[str, ...]:
-        """Return the serial and Ethernet adapters in the head's USB ports, by their devices."""
+    def devices(self) -> Mapping[str, Reckoned]:
+        """Return the adapters and receivers in USB ports, by name."""
         workers = self.workers.values()
-        serial = [w.head_port for w in workers if w.head_port and w.head_port.startswith(_ADAPTERS)]
-        ethernet = {w.head_port for w in workers if w.link is Link.ETHERNET and w.head_port}
-        return (*serial, *sorted(ethernet))
+        lines = (Line(worker.link, worker.head_port, ("workers", worker.group, "head_port")) for worker in workers)
+        found: dict[str, Reckoned] = {}
+        for device in usb_devices(self.cluster, self.catalogue.boards.get(self.board(self.head)), lines).values():
+            section, part = _RECKONED_AS[device.kind]
+            found[device.name] = Reckoned(device, section, part, self.catalogue.section(section)[part].draw_ma)
+        return found
+
+    @cached_property
+    def devices_in_the_head(self) -> tuple[str, ...]:
+        """Return those of them that are on no hub."""
+        on_hubs = {device for hub in self.hubs.values() for device in hub.devices}
+        return tuple(name for name in self.devices if name not in on_hubs)
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Return the adapters that workers' wires end in, by their devices."""
+        ends = {worker.head_port for worker in self.workers.values()}
+        return tuple(name for name in self.devices if name in ends)
+
+    @cached_property
+    def head_plugs(self) -> tuple[str, ...]:
+        """Return everything in the head's own USB ports."""
+        return self.in_the_head + self.root_hubs + self.devices_in_the_head
 
     @cached_property
     def head_ports(self) -> Load:
-        """Return what the head's USB ports give in all. What adapters draw is not known, and left out."""
-        return self._sum(self.in_the_head, self.root_hubs)
+        """Return what the head's USB ports give in all."""
+        return self._sum(self.head_plugs)
+
+    def plug_load(self, name: str) -> Load:
+        """Return what a worker, a hub or a device takes out of the port that it is plugged into."""
+        if name in self.hubs:
+            return self.upwards(name)
+        if name in self.devices:
+            draw = self.devices[name].draw_ma  # nobody says when it takes less
+            return Load(draw, draw, draw)
+        return self.cable_load(name)
 
     def drawn_from(self, source: Source) -> Load:
         """Return what a supply gives."""
@@ -191,14 +236,14 @@ class Feeding:
         """Return every place where current is taken, from the head outwards."""
         head = self.power(self.head)
         found = [
-            Point(f"{self.head}, all USB ports", self.head_ports, head.usb_total_ma, self.in_the_head + self.root_hubs)
+            Point(f"{self.head}, all USB ports", self.head_ports, head.usb_total_ma, self.head_plugs),
         ]
-        found += self._ports(self.head, head.usb_port_ma, self.in_the_head, self.root_hubs)
+        found += self._ports(self.head, head.usb_port_ma, self.head_plugs)
         for hub in self.hubs.values():
             limit = hub.hub.supply_ma if self.powered(hub) else BUS_POWERED_MA - hub.hub.own_ma
             if hub.name not in self.on_a_supply:
-                found.append(Point(f"{hub.name}, all ports", self.below(hub), limit, hub.workers + hub.hubs))
-            found += self._ports(hub.name, hub.hub.port_ma, hub.workers, hub.hubs)
+                found.append(Point(f"{hub.name}, all ports", self.below(hub), limit, hub.taken))
+            found += self._ports(hub.name, hub.hub.port_ma, hub.taken)
         for source in self.sources:
             name = f"supply {source.index + 1} ({source.model})"
             found.append(Point(name, self.drawn_from(source), source.supply.max_ma, source.feeds))
@@ -210,17 +255,13 @@ class Feeding:
         found.append(Point(f"all {len(nodes)} boards", everything, None, nodes))
         return tuple(point for point in found if point.takers)
 
-    def _ports(self, owner: str, limit_ma: int | None, workers: tuple[str, ...], hubs: tuple[str, ...]) -> list[Point]:
+    def _ports(self, owner: str, limit_ma: int | None, plugs: tuple[str, ...]) -> list[Point]:
         """Return the ports of a head or hub, like ones together."""
         by_load: dict[Load, list[str]] = {}
-        for name, load in (*((w, self.cable_load(w)) for w in workers), *((h, self.upwards(h)) for h in hubs)):
+        for name in plugs:
+            load = self.plug_load(name)
             by_load.setdefault(attrs.evolve(load, unknown=()) if load.worst_ma else load, []).append(name)
         return [Point(f"{owner}, each port", load, limit_ma, tuple(names)) for load, names in by_load.items()]
 
-    def _sum(self, workers: Iterable[str], hubs: Iterable[str]) -> Load:
-        load = Load()
-        for worker in workers:
-            load += self.cable_load(worker)
-        for hub in hubs:
-            load += self.upwards(hub)
-        return load
+    def _sum(self, plugs: Iterable[str]) -> Load:
+        return sum(map(self.plug_load, plugs), Load())

@@ -96,7 +96,7 @@ class EthernetAdapter:
 
     title: str
     mbit: int
-    draw_ma: int | None = None
+    draw_ma: int = 500  # what any USB 2.0 device may take (7.2.1)
 
 
 @attrs.frozen
@@ -123,6 +123,7 @@ class Bridge:
     fifo_bytes: int = 64
     driver: str = ""
     driver_in_debian: bool = True  # in the kernel of the boards' Debian
+    draw_ma: int = 10  # at 3.3 V; no source of ours says it for any of these chips
     supply_min_v: float | None = None
     supply_max_v: float | None = None
 
@@ -156,6 +157,7 @@ class SerialAdapter:
     max_baud: int
     serial_number: bool  # false: two of them can be told apart by their place on the bus only
     chip: str = ""
+    draw_ma: int = 100  # what a low-power USB device takes at most (USB 2.0 section 7.2.1)
 
 
 @attrs.frozen
@@ -165,5 +167,5 @@ class Receiver:
     title: str
     level: Level  # of its serial lines; USB where it has nothing else
     baud: int
-    draw_ma: int | None = None
+    draw_ma: int = 100  # as a low-power USB device
     pps: bool = False  # brings out the pulse that marks a second

@@ -10,7 +10,7 @@ import click
 from pibramble.cli.context import Context, print_json
 from pibramble.cli.tables import show_table
 from pibramble.errors import Exit
-from pibramble.spec.findings import ClusterFileError, Placed, count, report
+from pibramble.spec.findings import ClusterFileError, Placed, count, listed, report
 from pibramble.spec.load import ClusterFile
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ def command(context: Context, *, strict: bool, show_power: bool, as_json: bool) 
     code = Exit.WRONG if strict and findings else Exit.OK
     if as_json:
         points = [_plain_point(point) for point in feeding.points()]
-        print_json({"ok": code is Exit.OK, "findings": [_plain(finding) for finding in findings], "power": points})
+        reckoned = [
+            {"device": name, "kind": one.device.kind.value, "part": one.part, "draw_ma": one.draw_ma}
+            for name, one in feeding.devices.items()
+        ]
+        shown = [_plain(finding) for finding in findings]
+        print_json({"ok": code is Exit.OK, "findings": shown, "power": points, "reckoned": reckoned})
         return code
     if show_power:
         _show(feeding)
@@ -71,6 +76,11 @@ def _show(feeding: Feeding) -> None:
 
     headings = ("PLACE", "FEEDS", "IDLE mA", "STRESS mA", "WORST mA", "LIMIT mA", "")
     show_table(headings, [*map(row, feeding.points())])
+    if feeding.devices:
+        known = ", ".join(f"{name} {one.draw_ma} mA ({one.part})" for name, one in feeding.devices.items())
+        click.echo(f"Reckoned, since the file names no make: {known}.")
+        tables = dict.fromkeys(f"[catalog.{one.section}.{one.part}]" for one in feeding.devices.values())
+        click.echo(f"  Yours: draw_ma under {listed(tables)}")
     click.echo()
 
 

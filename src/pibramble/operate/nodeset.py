@@ -8,10 +8,11 @@ play no part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pibramble.errors import UsageError
 from pibramble.plan.model import Plan
+from pibramble.spec.expand import fold as fold  # noqa: PLC0414 (where names are folded is no matter of the callers)
 from pibramble.spec.model import Link
 
 _PLAIN = re.compile(r"[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*")
@@ -32,17 +33,6 @@ def select(plan: Plan, wanted: str | None, excluded: str | None) -> tuple[str, .
         message = "no node is left" if excluded is not None else f"`{wanted}` means no node"
         raise UsageError(message, hint=f"the cluster's nodes are {fold(node.name for node in plan.nodes)}")
     return tuple(node.name for node in plan.nodes if node.name in chosen)
-
-
-def fold(names: Iterable[str]) -> str:
-    """Return the short form of these names: `zero[1-4]`."""
-    names = tuple(names)
-    if len(names) < 2:  # noqa: PLR2004 (nothing to fold)
-        return "".join(names)
-    # 20 ms on a PC, a second on the smallest board: only where there is something to fold or to expand.
-    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet  # type: ignore[import-untyped]
-
-    return str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
 
 
 def groups(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -67,7 +57,7 @@ def _expand(plan: Plan, text: str) -> Sequence[str]:
 
 
 def _expand_set(plan: Plan, text: str) -> Sequence[str]:
-    from ClusterShell.NodeSet import NodeSet, NodeSetException
+    from ClusterShell.NodeSet import NodeSet, NodeSetException  # type: ignore[import-untyped]
     from ClusterShell.NodeUtils import GroupResolver, GroupSource, GroupSourceError  # type: ignore[import-untyped]
 
     members = {name: ",".join(nodes) for name, nodes in groups(plan).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 
 import attrs
@@ -16,6 +16,8 @@ from pibramble.spec.model import Cluster, Link, NodeOverride, WorkerGroup
 DEFAULT_BAUD = 921_600  # what a Raspberry Pi engineer advises at most without flow control [pi-bluetooth#6]
 DEFAULT_ETHERNET_PORT = "eth1"  # eth0 is the uplink's
 MOST_NAMES = 65_534  # what a /16 holds; a range beyond it is a typing error, and expanding it would eat the memory
+
+USB_SERIAL = ("/dev/ttyUSB", "/dev/ttyACM", "/dev/serial/")  # serial devices that sit in a USB port
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _RANGE = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?", re.ASCII)
@@ -36,6 +38,7 @@ class WorkerSpec:
     worker_port: str | None  # serial: the worker's device
     baud: int | None  # serial only
     flow_control: bool
+    cable_m: float | None  # serial only; None: nobody said
     usb_console: bool  # a USB gadget with a serial console beside the network adapter
     address: IPv4Address | None  # None: the plan gives one
     mac: str | None
@@ -80,6 +83,7 @@ def _expand_group(
                 worker_port=worker_port if link is Link.SERIAL else None,
                 baud=baud if link is Link.SERIAL else None,
                 flow_control=group.flow_control if link is Link.SERIAL else False,
+                cable_m=group.cable_m if link is Link.SERIAL else None,
                 usb_console=group.usb_console and link is Link.USB,
                 address=own.address or (group.address + index if group.address else None),
                 mac=own.mac.lower() if own.mac else None,
@@ -126,7 +130,7 @@ def uart_of(board: Board, device: str | None) -> Uart | None:
     """Return what is known about a serial device of a board; None when the catalogue does not know it."""
     if device is None:
         return None
-    if device.startswith(("/dev/ttyUSB", "/dev/ttyACM", "/dev/serial/")):
+    if device.startswith(USB_SERIAL):
         return attrs.evolve(boards()["pc"].uarts[0], device=device)  # an adapter is the same on every board
     return next((uart for uart in board.uarts if uart.device == device), None)
 
@@ -148,6 +152,17 @@ def expand_names(expression: str) -> tuple[str, ...]:
         message = f"that is {count:,} names; {MOST_NAMES:,} is the most"
         raise RangeError(message)
     return tuple(itertools.chain.from_iterable(map(_expand_one, _split(expression))))
+
+
+def fold(names: Iterable[str]) -> str:
+    """Return the short form of these names: `zero[1-4]`."""
+    names = tuple(names)
+    if len(names) < 2:  # noqa: PLR2004 (nothing to fold)
+        return "".join(names)
+    # 20 ms on a PC, a second on the smallest board: only where there is something to fold or to expand.
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet  # type: ignore[import-untyped]
+
+    return str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
 
 
 def check_brackets(expression: str) -> None:

@@ -25,11 +25,17 @@ class PlacedHub:
     workers: tuple[str, ...]
     hubs: tuple[str, ...]  # plugged into this one
     backfeeds: bool | None
+    devices: tuple[str, ...] = ()  # adapters and receivers
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Return everything in its ports."""
+        return self.workers + self.hubs + self.devices
 
     @property
     def plugs(self) -> int:
         """Return how many of its ports are taken."""
-        return len(self.workers) + len(self.hubs)
+        return len(self.taken)
 
 
 def hub_name(number: int, section: HubSection) -> str:
@@ -48,12 +54,12 @@ def place_hubs(cluster: Cluster, usb_workers: Sequence[str], known: Mapping[str,
     for number, section in enumerate(cluster.hubs):
         hub = known[section.model]
         hubs = tuple(name for name, port in zip(names, above, strict=True) if port == names[number])
+        devices = expand_names(section.devices) if section.devices else ()
         workers = given[number]
         if not section.workers:
-            room = max(0, hub.ports - len(hubs))
+            room = max(0, hub.ports - len(hubs) - len(devices))
             workers, free = tuple(free[:room]), free[room:]
         backfeeds = hub.backfeeds if section.backfeeds is None else section.backfeeds
-        placed.append(
-            PlacedHub(names[number], number, section.model, hub, section.port, tuple(workers), hubs, backfeeds)
-        )
+        where = (names[number], number, section.model, hub, section.port)
+        placed.append(PlacedHub(*where, tuple(workers), hubs, backfeeds, devices))
     return tuple(placed)

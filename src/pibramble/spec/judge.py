@@ -70,6 +70,15 @@ def said_parts(view: View) -> Iterator[Finding]:
             yield from rule(shared)
 
 
+def said_pins(view: View) -> Iterator[Finding]:
+    """Check what is wired to the head's header, where bridges or flow control take pins beside the UARTs' own."""
+    cluster = view.cluster
+    if cluster.bridges or any(group.flow_control for group in cluster.workers):
+        from pibramble.spec.rules import pins
+
+        yield from pins.pins(view)
+
+
 def mpi_source(view: View) -> Iterator[Finding]:
     """Check that a tar archive is named; whether it is there is for those to say who open it."""
     source = view.cluster.mpi.source
@@ -104,10 +113,12 @@ RULES = (
     links.ethernet_ports,
     links.serial_ports,
     links.speeds,
+    links.lengths,
     links.without_effect,
     said_receiver,
     clock_limit,
     said_parts,
+    said_pins,
     said_consoles,
     images.names,
     images.without_effect,

@@ -51,6 +51,7 @@ class Kind(StrEnum):
     BAUD = "baud"
     RECEIVER_BAUD = 'baud or "auto"'
     MILLISECONDS = "ms"
+    METRES = "m"
     PROFILE = "profile"
     SETTINGS = "speed and framing"
     TCP_PORT = "TCP port"
@@ -135,6 +136,11 @@ class WorkerGroup:
         "The speed of a serial link, in baud. Default: 921600 or the UART's limit.", kind=Kind.BAUD, default=None
     )
     flow_control: bool = _field("RTS and CTS are wired on a serial link.", default=False)
+    cable_m: float | None = _field(
+        "How long the serial cable of each is. `pibramble wiring` holds it against the speed. Default: not looked at.",
+        kind=Kind.METRES,
+        default=None,
+    )
     usb_console: bool = _field(
         "A USB worker is a serial console as well, on the same cable; at the head it has the worker's name. Whoever is "
         "at that end is logged in (console_login). Seen in nothing yet.",
@@ -211,6 +217,12 @@ class HubSection:
     workers: str = _field(
         "The workers on it. Default: the USB workers that no other hub has, as many as it has ports.",
         kind=Kind.NAMES,
+        default="",
+    )
+    devices: str = _field(
+        "The head's adapters and receivers on it, as \"eth1,/dev/ttyUSB[0-1]\". Default: they sit in the head's "
+        "own ports.",
+        kind=Kind.PORT,
         default="",
     )
     backfeeds: bool | None = _field(

@@ -23,6 +23,7 @@ _TITLES = {"nodes": "[nodes.NAME]", **{name: f"[[{name}]]" for name in LISTS}}
 _WORDS: Mapping[Any, str] = {
     str: "text",
     int: "number",
+    float: "number",
     bool: "true or false",
     IPv4Address: "address",
     IPv4Interface: "address/prefix",
@@ -162,7 +163,9 @@ def _words(field: attrs.Attribute[Any]) -> str:
         words = _WORDS[field.type]
     else:
         inner = next(
-            cls for cls in (Link, IPv4Interface, IPv4Network, IPv4Address, bool, int, str) if cls.__name__ in text
+            cls
+            for cls in (Link, IPv4Interface, IPv4Network, IPv4Address, bool, int, float, str)
+            if cls.__name__ in text
         )
         words = f"list of {_plural(_WORDS[inner])}" if text.startswith("tuple") else _WORDS[inner]
     kind: Kind = field.metadata["kind"]

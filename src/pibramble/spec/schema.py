@@ -40,6 +40,7 @@ _KINDS: Mapping[Kind, Mapping[str, Any]] = {
     Kind.BAUD: {"minimum": SLOWEST_BAUD, "maximum": NAMED_RATES[-1]},
     Kind.RECEIVER_BAUD: {"enum": ["auto", *RECEIVER_RATES]},
     Kind.MILLISECONDS: {"minimum": 0},
+    Kind.METRES: {"exclusiveMinimum": 0},
     Kind.SETTINGS: {"pattern": r"^(\d{2,8}([ ,/][5-8][NEO][12])?([ ,](none|rtscts|xonxoff))?)?$"},
     Kind.TCP_PORT: {"minimum": LOWEST_TCP_PORT, "maximum": HIGHEST_TCP_PORT},
     Kind.MEGABYTES: {"minimum": LEAST_DISK_MB},

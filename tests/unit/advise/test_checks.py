@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -22,12 +24,21 @@ def four(head: str = "pi-1b", board: str = "pi-zero") -> str:
     return FOUR.format(head=head, board=board)
 
 
+def feeding(text: str) -> Feeding:
+    cluster = parse(text, Path("c.toml")).cluster
+    return Feeding(cluster, Catalogue(cluster.catalog))
+
+
 def said(text: str) -> dict[str, str]:
     """Return each rule that found something, with its message and cure."""
-    cluster = parse(text, Path("c.toml")).cluster
-    findings = judge(Feeding(cluster, Catalogue(cluster.catalog)))
+    findings = judge(feeding(text))
     assert all(finding.severity is Severity.WARNING and finding.cure and finding.named for finding in findings)
     return {finding.rule: f"{finding.message}\n{finding.cure}" for finding in findings}
+
+
+def written(cure: str) -> str:
+    """Return the lines of a cure that are meant for the cluster file."""
+    return re.sub(r"^[^\[\n]*[a-z:]$", "", cure[cure.index("[[") :], flags=re.MULTILINE) + "\n"
 
 
 def test_four_zeros_in_a_model_b_break_every_limit_of_it() -> None:
@@ -116,6 +127,117 @@ def test_adapters_take_ports_too() -> None:
     assert said(text.replace("pi-1b", "pi-1b-plus")) == {}
 
 
+E3 = """[[workers]]
+name = "zero[1-4]"
+[[workers]]
+name = "b[1-3]"
+board = "pi-1b-plus"
+link = "ethernet"
+[gps]
+port = "/dev/serial/by-id/usb-gps"
+[[consoles]]
+name = "sw1"
+port = "/dev/serial/by-id/usb-ftdi"
+"""
+
+
+def test_the_ethernet_adapter_the_receiver_and_the_console_are_plugs_and_draw_current() -> None:
+    found = said(E3 + HUB)
+    assert set(found) == {"usb-ports", "power-port"}
+    plugs = "hub1, eth1, /dev/serial/by-id/usb-gps and /dev/serial/by-id/usb-ftdi: 4 plugs, and the head has 2"
+    assert plugs in found["usb-ports"]
+    assert "eth1 draws 200 mA (reckoned as a usb-ethernet-100); a port of head (pi-1b) gives 100" in found["power-port"]
+    assert said(E3 + written(found["usb-ports"])) == {"back-power": ANY}  # nobody has measured the new hub
+    points = {point.name: point for point in feeding(E3 + HUB).points()}
+    assert points["head, all USB ports"].load.worst_ma == 200 + 100 + 100
+
+
+def test_a_device_on_a_hub_takes_its_port_and_its_current_there() -> None:
+    hub = HUB.replace("hub-4", "hub-7") + 'devices = "eth1,/dev/serial/by-id/usb-gps,/dev/serial/by-id/usb-ftdi"\n'
+    assert said(E3 + hub) == {}
+    points = {point.name: point for point in feeding(E3 + hub).points()}
+    assert points["head, all USB ports"].load.worst_ma == 0
+    assert points["hub1, all ports"].load.worst_ma == 4 * 350 + 200 + 100 + 100
+    weak = HUB.replace("hub-4-powered", "hub-4") + 'workers = "zero1"\ndevices = "eth1"\n'
+    text = E3.replace("zero[1-4]", "zero1")
+    assert "eth1 draws 200 mA (reckoned as a usb-ethernet-100); a port of hub1 (hub-4)" in str(
+        judge(feeding(text + weak))
+    )
+
+
+def test_whoever_knows_what_a_device_draws_says_so() -> None:
+    own = "[catalog.ethernet_adapters.usb-ethernet-100]\ndraw_ma = 90\n"
+    assert set(said(E3 + HUB + own)) == {"usb-ports"}
+
+
+@pytest.mark.parametrize(
+    ("head", "more", "devices"),
+    [
+        ('board = "pi-zero"', "", ["eth0"]),  # a board without Ethernet
+        ('board = "pi-zero"\nuplink = "wlan0"', "", []),
+        ('board = "pi-3b"', "", []),
+        ('board = "pi-3b"', '[[workers]]\nname = "b"\nboard = "pi-2b"\nlink = "ethernet"\n', ["eth1"]),
+        (
+            'board = "pi-3b"\nuplink = "wlan0"',
+            '[[workers]]\nname = "b"\nboard = "pi-2b"\nlink = "ethernet"\nhead_port = "eth0"\n',
+            [],
+        ),
+        ('board = "pi-3b"', '[gps]\nport = "/dev/ttyAMA0"\n', []),  # on the header
+        ('board = "pi-3b"', '[gps]\nport = "/dev/ttyACM0"\n', ["/dev/ttyACM0"]),
+    ],
+)
+def test_what_sits_in_a_usb_port_of_the_head(head: str, more: str, devices: list[str]) -> None:
+    assert list(feeding(f'[head]\n{head}\n[[workers]]\nname = "zero1"\n{more}').devices) == devices
+
+
+# --- Cures: what is advised is written into the file, and helps ---
+
+
+@pytest.mark.parametrize("head", ["pi-1b", "pi-3b", "pi-4b", "pi-zero"])
+@pytest.mark.parametrize("workers", [4, 9, 24, 60])
+def test_the_hubs_that_are_advised_help(head: str, workers: int) -> None:
+    text = four(head).replace("[1-4]", f"[1-{workers}]")
+    for rule, cure in said(text).items():
+        left = set(said(text + written(cure)))
+        assert rule not in left
+        assert left <= {"back-power"}
+
+
+def test_another_hub_is_advised_where_it_helps() -> None:
+    text = four().replace("[1-4]", "[1-5]") + HUB + 'workers = "zero[1-5]"\n'
+    cure = said(text)["usb-ports"]
+    assert cure.endswith('another hub as hub1:\nmodel = "hub-7-powered"')
+    assert said(text.replace("hub-4-powered", "hub-7-powered")) == {}
+
+
+def test_a_hub_that_is_there_and_does_not_help_is_not_advised() -> None:
+    text = four("pi-4b", "pi-5").replace("zero[1-4]", "five[1-2]") + HUB
+    found = said(text)
+    assert set(found) == {"power-port", "power-hub"}
+    for cure in found.values():
+        advised = cure.partition("\n")[2]
+        assert "hub-4-powered" not in advised
+        assert "no hub in the catalogue gives a port more than 500 mA" in advised
+        assert "the supply goes to its header" in advised
+        assert said(text + written(cure).replace("a pi-5's", "# a pi-5's")) == {}
+
+
+def test_where_nothing_helps_that_is_said() -> None:
+    text = four() + HUB + "[catalog.power.pi-1b]\nmax_ma = 30_000\n"
+    found = said(text)
+    assert set(found) == {"power-supply"}
+    assert "nothing in the catalogue helps a pi-1b with so much on it" in found["power-supply"]
+    text = four().replace("[1-4]", "[1-126]").replace("[head]\n", '[head]\naddress = "192.168.7.1"\n')
+    assert "nothing in the catalogue helps" in said(text)["usb-ports"]
+
+
+def test_a_stronger_supply_is_advised_where_one_is() -> None:
+    supply = '[[supplies]]\nmodel = "supply-5v-2a5"\nfeeds = "head,hub1"\n'
+    found = said(four(board="pi-zero-2w") + HUB + supply)
+    assert found["power-supply"].endswith('another supply:\nmodel = "supply-usb-6x2a4"')
+    assert found["supply-outlets"].endswith('another supply:\nmodel = "supply-usb-6x2a4"')
+
+
 def test_a_mini_uart_is_named() -> None:
     text = '[[workers]]\nname = "w"\nboard = "pi-zero-w"\nlink = "serial"\nhead_port = "/dev/ttyAMA0"\n'
     assert "/dev/ttyAMA0 does better" in said(f'{text}worker_port = "/dev/ttyS0"\n')["mini-uart"]
@@ -142,6 +264,19 @@ def test_a_small_buffer_without_flow_control_overruns() -> None:
     found = said(SERIAL + "baud = 921600\n" + chip)
     assert "at 921,600 baud the 64 bytes of a sc16is752's buffer fill in 0.7 ms" in found["bridge-overrun"]
     assert said(SERIAL + "baud = 460800\n" + chip) == {}
+
+
+def test_what_is_the_same_for_several_lines_is_said_once() -> None:
+    text = SERIAL.replace("[1-2]", "[1-4]").replace("[0-1]", "[0-3]") + "baud = 921600\n"
+    text += "".join(f'[[bridges]]\nmodel = "sc16is752"\nports = "/dev/ttyMAX[{n}-{n + 1}]"\n' for n in (0, 2))
+    [finding] = judge(feeding(text))
+    assert finding.rule == "bridge-overrun"
+    assert finding.message.startswith("mate[1-4]: at 921,600 baud")
+    minis = '[[workers]]\nname = "w[1-3]"\nboard = "pi-zero-w"\nlink = "serial"\nhead_port = "/dev/ttyUSB[0-2]"\n'
+    [finding] = judge(feeding(f'[head]\nboard = "pi-3b"\n{minis}worker_port = "/dev/ttyS0"\n'))
+    assert finding.message.startswith("w[1-3]: /dev/ttyS0 of a pi-zero-w is its mini UART")
+    other = text + "[nodes.mate4]\nbaud = 460800\n"
+    assert [f.message.partition(":")[0] for f in judge(feeding(other))] == ["mate[1-3]"]
 
 
 def test_a_driver_that_debian_lacks_is_named() -> None:

@@ -30,6 +30,13 @@ FOUR = '[[workers]]\nname = "zero[1-4]"\n[[workers]]\nname = "mate"\nlink = "ser
         ('[[hubs]]\nworkers = "mate"\n', "hub-workers", "do not come through a hub"),
         ('[[hubs]]\nworkers = "zero[1-"\n', "bad-range", "a bracket is not closed"),
         ('[[hubs]]\nworkers = "zero1"\n[[hubs]]\nworkers = "zero[1-2]"\n', "hub-workers", "zero1 is on hub1 too"),
+        ('[[hubs]]\ndevices = "eth1"\n', "hub-devices", 'no adapter or receiver "eth1" in a USB port'),
+        ('[[hubs]]\ndevices = "/dev/ttyUSB[0-"\n', "bad-range", "a bracket is not closed"),
+        (
+            '[gps]\nport = "/dev/serial/by-id/gps"\n' + 2 * '[[hubs]]\ndevices = "/dev/serial/by-id/gps"\n',
+            "hub-devices",
+            "/dev/serial/by-id/gps is on hub1 too",
+        ),
         ('[parts]\ncut_5v = "mate"\n', "cut-cable", "mate has no USB cable"),
         ('[parts]\ncut_5v = "zero7"\n', "unknown-node", 'no worker "zero7"'),
         ("[[supplies]]\n", "feeds", "feeds nothing"),
@@ -61,6 +68,14 @@ def test_a_hub_that_names_no_workers_takes_those_that_are_left_as_far_as_its_por
     assert (first.name, first.workers, first.hubs) == ("hub1", ("zero1", "zero3", "zero4"), ("hub2",))
     assert (second.port, second.workers) == ("hub1", ("zero5", "zero6"))
     assert (third.name, third.workers, third.plugs) == ("last", ("zero2",), 1)
+
+
+def test_a_device_on_a_hub_leaves_the_less_room_for_workers() -> None:
+    text = '[[workers]]\nname = "zero[1-4]"\n[gps]\nport = "/dev/serial/by-id/gps"\n'
+    text += '[[hubs]]\nmodel = "hub-4"\ndevices = "/dev/serial/by-id/gps"\n'
+    cluster = parse(text, Path("c.toml")).cluster
+    [hub] = place_hubs(cluster, [f"zero{number}" for number in range(1, 5)], Catalogue().hubs)
+    assert (hub.workers, hub.devices, hub.plugs) == (("zero1", "zero2", "zero3"), ("/dev/serial/by-id/gps",), 4)
 
 
 def test_what_was_measured_on_the_table_beats_the_catalogue() -> None:

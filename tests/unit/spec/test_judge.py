@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+import attrs
 import pytest
 
 from pibramble.catalog.load import boards
@@ -193,3 +194,14 @@ def test_public_keys(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert not is_public_key((folder / kind).read_text())
     for wrong in ("", "ssh-ed25519", "ssh-ed25519 AAAA", "hello world", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\nAAAA"):
         assert not is_public_key(wrong)
+
+
+@pytest.mark.parametrize("metres", [0.0, -1.0, float("nan"), float("inf"), 1001.0])
+def test_what_is_no_length_of_a_cable_is_refused(metres: float) -> None:
+    line = WorkerGroup(name="w", link=Link.SERIAL, head_port="/dev/ttyAMA0", cable_m=metres)
+    assert rules(Cluster(workers=(line,))) == [("cable-length", "workers.0.cable_m")]
+    assert rules(Cluster(workers=(attrs.evolve(line, cable_m=0.3),))) == []
+
+
+def test_the_length_of_a_usb_cable_has_no_effect() -> None:
+    assert rules(Cluster(workers=(attrs.evolve(ZERO, cable_m=1.0),))) == [("no-effect", "workers.0.cable_m")]

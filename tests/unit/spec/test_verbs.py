@@ -150,6 +150,19 @@ def test_check_shows_every_current(capsys: Captured) -> None:
     assert "[back-power]" in said.err
 
 
+def test_check_says_whose_figures_it_reckons_with(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "cluster.toml").write_text(
+        '[head]\nboard = "pi-3b"\n[[workers]]\nname = "zero1"\n[gps]\nport = "/dev/serial/by-id/gps"\n'
+    )
+    assert run(["check", "--power"]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert "Reckoned, since the file names no make: /dev/serial/by-id/gps 100 mA (usb-gps)." in shown
+    assert "draw_ma under [catalog.receivers.usb-gps]" in shown
+    assert run(["check", "--json"]) == Exit.OK
+    [reckoned] = json.loads(capsys.readouterr().out)["reckoned"]
+    assert reckoned == {"device": "/dev/serial/by-id/gps", "kind": "GPS receiver", "part": "usb-gps", "draw_ma": 100}
+
+
 def test_schema_is_json(capsys: Captured) -> None:
     assert run(["schema"]) == Exit.OK
     assert json.loads(capsys.readouterr().out)["$schema"].endswith("2020-12/schema")

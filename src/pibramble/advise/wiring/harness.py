@@ -9,7 +9,9 @@ import attrs
 from pibramble.advise.power import Feeding
 from pibramble.advise.wiring.library import connectors
 from pibramble.advise.wiring.model import At, Cable, Connector, End, Harness, Pin, Role, Wire
+from pibramble.catalog import header
 from pibramble.catalog.model import Board
+from pibramble.catalog.parts import Bridge
 from pibramble.spec.expand import WorkerSpec, expand_names, max_baud, uart_of
 from pibramble.spec.hubs import PlacedHub
 from pibramble.spec.model import Link
@@ -23,7 +25,7 @@ _USB_COLORS = {"VBUS": "RD", "D-": "WH", "D+": "GN", "GND": "BK"}  # USB 2.0 sec
 _SERIAL_COLORS = {"GND": "BK", "TXD": "OG", "RXD": "YE", "RTS": "GN", "CTS": "BU"}
 _SPI_COLORS = {"3V3": "RD", "GND": "BK", "MOSI": "OG", "MISO": "YE", "SCLK": "GN", "CS": "BU", "IRQ": "VT"}
 _OTHER_SIDE = {"GND": "GND", "TXD": "RXD", "RXD": "TXD", "RTS": "CTS", "CTS": "RTS"}
-_HEADER_RTS_CTS = (8, 10)  # the UART whose RTS and CTS the connector `pi-uart` has
+_HEADER = "header"  # of which every UART and SPI end of a board is a part
 
 
 def harness_of(feeding: Feeding) -> Harness:
@@ -63,7 +65,7 @@ class _Maker:
         for number, section in enumerate(self.feeding.cluster.bridges, 1):
             module = f"{section.model}-{number}"
             bridges |= dict.fromkeys(expand_names(section.ports), module)
-            self._spi(module, number)
+            self._spi(module, number, self.feeding.catalogue.bridges[section.model])
         for worker in self.feeding.workers.values():
             if worker.link is Link.SERIAL and worker.head_port and worker.worker_port:
                 left = self._serial_head(worker, bridges)
@@ -139,7 +141,7 @@ class _Maker:
         if uart is None or not uart.pins:
             return self._end(name, f"adapter-{name}", connectors()["usb-uart"])
         kind = connectors()["pi-uart"]
-        if uart.pins != _HEADER_RTS_CTS:
+        if uart.pins != header.WITH_FLOW_CONTROL:
             moved = {"TXD": str(uart.pins[0]), "RXD": str(uart.pins[1])}
             pins = tuple(
                 attrs.evolve(pin, pin=moved.get(pin.signal, pin.pin))
@@ -149,7 +151,7 @@ class _Maker:
             kind = attrs.evolve(kind, pins=pins)
         limit = max_baud(uart, flow_control=worker.flow_control)
         end = self._end(name, node, kind)
-        self.ends[name] = attrs.evolve(end, own_supply=True, uart=uart.kind, max_baud=limit)
+        self.ends[name] = attrs.evolve(end, socket=_HEADER, own_supply=True, uart=uart.kind, max_baud=limit)
         return self.ends[name]
 
     def _join_serial(self, worker: WorkerSpec, left: End, right: End) -> None:
@@ -159,14 +161,16 @@ class _Maker:
             pin, other = left.connector.signal(signal), right.connector.signal(_OTHER_SIDE[signal])
             if pin and other:
                 wires.append(Wire(At(left.name, pin.pin), At(right.name, other.pin), _SERIAL_COLORS[signal]))
-        cable = Cable(f"serial-{worker.name}", "jumper wires", tuple(wires), "serial", worker.baud, worker.flow_control)
-        self.cables.append(cable)
+        said = worker.baud, worker.flow_control, worker.cable_m
+        self.cables.append(Cable(f"serial-{worker.name}", "jumper wires", tuple(wires), "serial", *said))
 
-    def _spi(self, module: str, number: int) -> None:
-        """Wire a bridge to the head's SPI bus; each module has a chip select and an interrupt pin of its own."""
-        feeding = self.feeding
-        left = self._end(f"{feeding.head}-spi{number}", feeding.head, _second_select(connectors()["pi-spi"], number))
-        right = self._end(f"{module}-spi", module, connectors()["bridge-spi"])
+    def _spi(self, module: str, number: int, bridge: Bridge) -> None:
+        """Wire a bridge to the head's SPI bus; each has a chip select and an interrupt pin of its own."""
+        head, kind = self.feeding.head, connectors()[header.SPI[number - 1]]  # no more bridges pass the file's rules
+        left = self._end(f"{head}-spi{number}", head, kind)
+        left = self.ends[left.name] = attrs.evolve(left, socket=_HEADER)
+        supplied = _evolved(connectors()["bridge-spi"], Role.SINK, load_ma=bridge.draw_ma)
+        right = self._end(f"{module}-spi", module, supplied)
         wires = []
         for pin in left.connector.pins:
             other = right.connector.signal("VCC" if pin.signal == "3V3" else pin.signal)
@@ -185,15 +189,6 @@ def sheets(harness: Harness) -> Iterator[tuple[str, Harness]]:
         used = {at.end for cable in cables for wire in cable.wires for at in (wire.left, wire.right)}
         ends = tuple(end for end in harness.ends if end.name in used)
         yield sheet, attrs.evolve(harness, name=sheet, ends=ends, cables=cables)
-
-
-def _second_select(connector: Connector, number: int) -> Connector:
-    """Return the SPI pins for the first or second module: CE1 and GPIO24 serve the second."""
-    if number == 1:
-        return connector
-    moved = {"CS": "26", "IRQ": "18"}
-    pins = tuple(attrs.evolve(pin, pin=moved.get(pin.signal, pin.pin)) for pin in connector.pins)
-    return attrs.evolve(connector, pins=pins)
 
 
 def _evolved(connector: Connector, role: Role, **figures: int | None) -> Connector:

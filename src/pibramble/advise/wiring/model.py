@@ -85,10 +85,16 @@ class End:
     name: str
     device: str  # connectors of one device share its ground and its supply
     connector: Connector
+    socket: str = ""  # ends of one device with the same one are parts of one connector, as a header is: they share pins
     own_supply: bool = False  # the device has another way to its power
     may_feed: bool = False  # nobody has measured whether its supply comes out here
     uart: str = ""  # pl011 or mini, where it is a UART of a board
     max_baud: int | None = None  # of that UART, as it is wired
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Return what tells its pins from those of other connectors: the device, and which of its connectors."""
+        return self.device, self.socket or f"{self.name}'s own"
 
 
 @attrs.frozen

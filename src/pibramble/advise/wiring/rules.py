@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from pibramble.advise.wiring.model import (
     SIGNALS,
@@ -16,13 +17,10 @@ from pibramble.advise.wiring.model import (
     groups,
     level_of,
 )
+from pibramble.advise.wiring.reach import reach_m
+from pibramble.catalog import header
 from pibramble.catalog.parts import Level
 from pibramble.spec.findings import Severity, listed
-
-# How far RS-232 reaches, in m, up to a rate in baud. Source: TIA-232's 2,500 pF as Texas Instruments' application notes
-# tabulate it (50 feet at 19,200; 500 at 9,600; 1,000 at 4,800). Beyond 19,200, so that rate times length stays.
-RS232_REACH = ((4_800, 300.0), (9_600, 150.0), (19_200, 15.0))
-LOGIC_BAUD_M = 921_600  # baud times metres on loose wires at 3.3 V: a rule of thumb of ours, unverified
 
 _LOGIC = frozenset({Level.LOGIC_3V3, Level.LOGIC_5V})
 
@@ -169,16 +167,71 @@ def supply_voltage(harness: Harness) -> Iterator[Fault]:
 
 
 def overload(harness: Harness) -> Iterator[Fault]:
-    """Find supplies that give less than is taken."""
-    for net in harness.nets:
-        sinks = _with(harness, net, Role.SINK)
-        taken = sum(harness.pin(sink).load_ma or 0 for sink in sinks)
-        for source in _with(harness, net, Role.SOURCE):
-            given = harness.pin(source).max_ma
-            if given is not None and taken > given:
-                take = "take" if len(sinks) > 1 else "takes"
-                message = f"{_names(harness, sinks)} {take} {taken} mA, and {_name(harness, source)} gives {given}"
-                yield _error("overload", message, "feed some of them from elsewhere", (source, *sinks))
+    """Find supplies that give less than is taken. Pins of one connector with the same voltage are one supply."""
+    for rail, sources in _rails(harness).items():
+        sinks = tuple(sink for source in sources for sink in _with(harness, harness.net_of[source], Role.SINK))
+        taken = sum(harness.pin(sink).load_ma or 0 for sink in dict.fromkeys(sinks))
+        given = max((pin.max_ma for pin in map(harness.pin, sources) if pin.max_ma is not None), default=None)
+        if given is not None and taken > given:
+            take = "take" if len(sinks) > 1 else "takes"
+            places = {(harness.by_name[at.end].device, at.pin) for at in sources}
+            gives = f"{_name(harness, sources[0])} gives {given}"
+            if len(sources) > 1:
+                pins = f"pin{'s' * (len(places) > 1)} {listed(sorted({at.pin for at in sources}))}"
+                gives = f"the {rail.volts:g} V {pins} of {rail.device} give{'s' * (len(places) == 1)} {given} in all"
+            message = f"{_names(harness, sinks)} {take} {taken} mA, and {gives}"
+            yield _error("overload", message, "feed some of them from elsewhere", (*sources, *sinks))
+
+
+class _Rail(NamedTuple):
+    device: str
+    connector: str
+    volts: float | None
+
+
+def _rails(harness: Harness) -> Mapping[_Rail, list[At]]:
+    """Return the wired sources, those together that give of one budget."""
+    found: dict[_Rail, list[At]] = {}
+    for end in harness.ends:
+        for pin in end.connector.pins:
+            at = At(end.name, pin.pin)
+            if pin.role is Role.SOURCE and at in harness.net_of:
+                found.setdefault(_Rail(*end.place, pin.volts), []).append(at)
+    return found
+
+
+def pin_twice(harness: Harness) -> Iterator[Fault]:
+    """Find pins with two signals, or with one for two devices: only ground, supplies and a bus are for several."""
+    partners = _partners(harness)
+    for ats in _places(harness).values():
+        pins = [harness.pin(at) for at in ats]
+        signals = {pin.signal for pin in pins}
+        power = {pin.role for pin in pins} in ({Role.GROUND}, {Role.SOURCE}, {Role.SINK})
+        if power or (len(signals) == 1 and signals <= header.SHARED):
+            continue
+        joins = [(at, other) for at in ats for other in partners[at]]
+        if len(signals) > 1 or len({harness.by_name[other.end].device for _, other in joins}) > 1:
+            ways = listed(dict.fromkeys(f"{harness.pin(at).signal} to {_name(harness, other)}" for at, other in joins))
+            message = f"pin {ats[0].pin} of {harness.by_name[ats[0].end].device} is wired twice: {ways}"
+            cure = "each chip select, interrupt and data line has a pin of its own: another port, or fewer devices"
+            yield _error("pin-twice", message, cure, tuple(at for join in joins for at in join))
+
+
+def _places(harness: Harness) -> Mapping[tuple[str, str, str], list[At]]:
+    """Return the wired pins by where they really are: ends that are parts of one connector share them."""
+    found: dict[tuple[str, str, str], list[At]] = {}
+    for at in harness.net_of:
+        found.setdefault((*harness.by_name[at.end].place, at.pin), []).append(at)
+    return found
+
+
+def _partners(harness: Harness) -> Mapping[At, list[At]]:
+    """Return what each pin is wired to."""
+    found: dict[At, list[At]] = {}
+    for wire in (wire for cable in harness.cables for wire in cable.wires):
+        found.setdefault(wire.left, []).append(wire.right)
+        found.setdefault(wire.right, []).append(wire.left)
+    return found
 
 
 def back_power(harness: Harness) -> Iterator[Fault]:
@@ -286,6 +339,7 @@ RULES = (
     supply_on_signal,
     supply_voltage,
     overload,
+    pin_twice,
     back_power,
     crossing,
     rj45_scheme,
@@ -294,17 +348,6 @@ RULES = (
     usb_swapped,
     mini_uart,
 )
-
-
-def reach_m(baud: int, *, rs232: bool) -> float:
-    """Return how long a line may be at a speed, in m."""
-    if not rs232:
-        return LOGIC_BAUD_M / baud
-    for rate, metres in RS232_REACH:
-        if baud <= rate:
-            return metres
-    fastest, metres = RS232_REACH[-1]
-    return metres * fastest / baud
 
 
 def _error(rule: str, message: str, cure: str, at: tuple[At, ...]) -> Fault:

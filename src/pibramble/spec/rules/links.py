@@ -25,6 +25,7 @@ NAMED_RATES = (
 
 SLOWEST_BAUD = 9_600  # a 1500-byte packet takes 1.6 s there; below it, TCP's and ssh's timers run out
 USB_ADDRESSES = 127  # USB 2.0 section 9.4.6: seven bits, hubs included
+LONGEST_CABLE_M = 1_000  # what RS-232 does at its slowest is 300; more is a slip of the finger
 BRIDGE_PORTS = 1_023  # Linux: BR_PORT_BITS is 10, and there is no port 0
 
 _HEADER_PORT = re.compile(r"/dev/tty(AMA|S)\d+")  # what a board's own UARTs are called
@@ -60,7 +61,7 @@ def head_end(view: View) -> Iterator[Finding]:
         message = f"{on_usb:,} workers on USB: one USB bus has {USB_ADDRESSES} addresses, hubs included"
         cure = "only a lab can have them; real boards need more heads"
         yield Finding("head-ports", path, message, cure, Severity.WARNING)
-    elif on_usb > head.usb_host_ports == 1:
+    elif on_usb > head.usb_host_ports == 1 and not view.cluster.hubs:
         message = f"{on_usb} workers on USB, and a {head.name} has one USB port"
         cure = "a hub with its own power supply joins them"
         yield Finding("head-ports", path, message, cure, Severity.WARNING)
@@ -229,10 +230,21 @@ def _speed(baud: int, uart: Uart | None, port: str, path: Path, *, flow_control:
     return None
 
 
+def lengths(view: View) -> Iterator[Finding]:
+    """Check that a cable's length is one."""
+    for group in view.groups:
+        length_m = group.group.cable_m
+        if length_m is not None and not 0 < length_m <= LONGEST_CABLE_M:
+            message = f"{length_m:g} m is no length of a serial cable"
+            yield Finding("cable-length", group.path("cable_m"), message, "in metres: cable_m = 0.3")
+
+
 def without_effect(view: View) -> Iterator[Finding]:
     """Say which lines have no effect on the link that a worker has."""
     for group in view.groups:
-        for key in _idle_keys(group.link, ("head_port", "worker_port", "baud", "flow_control", "usb_console")):
+        for key in _idle_keys(
+            group.link, ("head_port", "worker_port", "baud", "flow_control", "cable_m", "usb_console")
+        ):
             if getattr(group.group, key):
                 yield _idle(group.path(key), group)
     for worker in view.workers:
@@ -245,7 +257,7 @@ def _idle_keys(link: Link | None, keys: tuple[str, ...]) -> Iterator[str]:
     used = {
         None: set(keys),
         Link.USB: {"mac", "head_mac", "usb_console"},
-        Link.SERIAL: {"head_port", "worker_port", "baud", "flow_control"},
+        Link.SERIAL: {"head_port", "worker_port", "baud", "flow_control", "cable_m"},
         Link.ETHERNET: {"mac", "head_mac", "head_port"},
     }[link]
     return (key for key in keys if key not in used)

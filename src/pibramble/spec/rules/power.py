@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
 from pibramble.catalog.sections import Catalogue
+from pibramble.spec.devices import Device, Line, usb_devices
 from pibramble.spec.expand import RangeError, expand_names
 from pibramble.spec.findings import Finding, did_you_mean, listed
 from pibramble.spec.hubs import HEAD, hub_name
@@ -32,6 +33,12 @@ class Parts:
     def workers(self) -> Mapping[str, Link | None]:
         """Return the workers with their wires."""
         return {worker.name: worker.of.link for worker in self.view.workers}
+
+    @cached_property
+    def devices(self) -> Mapping[str, Device]:
+        """Return what else is in a USB port of the head."""
+        lines = (Line(worker.of.link, worker.head_port, worker.value_path("head_port")) for worker in self.view.workers)
+        return usb_devices(self.cluster, self.view.head_board, lines)
 
 
 def models(found: Parts) -> Iterator[Finding]:
@@ -111,6 +118,23 @@ def hub_workers(found: Parts) -> Iterator[Finding]:
                 yield Finding("hub-workers", path, f"{name} is on {other} too", "it has one USB cable: take one out")
 
 
+def hub_devices(found: Parts) -> Iterator[Finding]:
+    """Check that the other devices on a hub are the head's, and each on one hub."""
+    seen: dict[str, str] = {}
+    for number, section in enumerate(found.cluster.hubs):
+        path: Path = ("hubs", number, "devices")
+        names, wrong = _range(section.devices, path)
+        yield from wrong
+        for name in names:
+            other = seen.setdefault(name, found.hub_names[number])
+            if name not in found.devices:
+                cure = did_you_mean(name, found.devices, f"there are {listed(list(found.devices)[:8])}")
+                message = f'the head has no adapter or receiver "{name}" in a USB port'
+                yield Finding("hub-devices", path, message, cure)
+            elif other != found.hub_names[number]:
+                yield Finding("hub-devices", path, f"{name} is on {other} too", "it has one plug: take one out")
+
+
 def cut_cables(found: Parts) -> Iterator[Finding]:
     """Check that the cables that are cut are USB workers'."""
     path: Path = ("parts", "cut_5v")
@@ -174,4 +198,4 @@ def _unknown(name: str, path: Path, known: Collection[str], what: str) -> Findin
     return Finding("unknown-node", path, f'there is no {what} "{name}"', cure, rests_on=(("workers",),))
 
 
-RULES = (models, hubs_named, hubs_plugged, hub_workers, cut_cables, feeds, bridge_ports)
+RULES = (models, hubs_named, hubs_plugged, hub_workers, hub_devices, cut_cables, feeds, bridge_ports)

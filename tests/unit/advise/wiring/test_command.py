@@ -25,7 +25,7 @@ def test_the_wires_of_the_cluster(capsys: Captured) -> None:
     assert run(["wiring"]) == Exit.OK
     said = capsys.readouterr().out
     assert "head-ttyAMA0 8 TXD" in said
-    assert "bramble: 18 rules kept" in said
+    assert "bramble: 19 rules kept" in said
 
 
 def test_what_is_wrong_ends_with_an_exit_code(folder: Path, capsys: Captured) -> None:

@@ -46,6 +46,14 @@ def test_flow_control_takes_two_wires_more() -> None:
     assert {"head-ttyAMA0.11=mate-ttyAMA0.36", "head-ttyAMA0.36=mate-ttyAMA0.11"} <= found
 
 
+def test_a_cable_that_is_too_long_for_its_speed_is_found() -> None:
+    [fault] = check(harness(f"{PAIR}cable_m = 1.5\n"))
+    assert (fault.rule, fault.severity) == ("baud-length", Severity.WARNING)
+    assert "serial-mate is 1.5 m long: at 921,600 baud it reaches 1 m" in fault.message
+    assert rules(f"{PAIR}cable_m = 1\n") == set()
+    assert rules(f"{PAIR}cable_m = 1.5\nbaud = 460800\n") == set()
+
+
 def test_a_further_uart_of_a_pi_4_has_its_own_pins() -> None:
     text = '[head]\nboard = "pi-4b"\n' + PAIR.replace("ttyAMA0", "ttyAMA3")
     assert "head-ttyAMA3.7=mate-ttyAMA0.10" in wires(text, "serial-mate")
@@ -61,6 +69,15 @@ def test_a_bridge_hangs_on_the_spi_bus() -> None:
 def test_a_second_bridge_has_another_chip_select() -> None:
     text = BRIDGED + '[[bridges]]\nmodel = "max3109"\nports = "/dev/ttyMAX[4-5]"\n'
     assert "head-spi2.26=max3109-2-spi.CS" in wires(text, "spi-max3109-2")
+
+
+def test_two_bridges_share_the_bus_and_the_50_ma_of_the_3_3_v_pins() -> None:
+    text = BRIDGED + '[[bridges]]\nmodel = "max3109"\nports = "/dev/ttyMAX[4-5]"\n'
+    assert rules(text) == set()
+    assert rules(text + "[catalog.bridges.max14830]\ndraw_ma = 40\n") == set()
+    [fault] = check(harness(text + "[catalog.bridges.max14830]\ndraw_ma = 41\n"))
+    assert fault.rule == "overload"
+    assert "take 51 mA, and the 3.3 V pin 17 of head gives 50 in all" in fault.message
 
 
 def test_an_adapter_is_a_device_of_its_own() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from pibramble.advise.wiring import library
 from pibramble.advise.wiring.model import At, Cable, Connector, End, Harness, Pin, Role, Wire
-from pibramble.advise.wiring.rules import RULES, blocked, check, reach_m
+from pibramble.advise.wiring.reach import reach_m
+from pibramble.advise.wiring.rules import RULES, blocked, check
 from pibramble.spec.findings import Severity
 
 THIS = Path(__file__)
@@ -149,6 +150,69 @@ def test_overload() -> None:
     assert rules(joined("pi.1=x.V pi.6=x.G", pi="pi-uart", x=hungry)) == ["overload"]
     less = attrs.evolve(hungry, pins=(attrs.evolve(hungry.pins[0], load_ma=50), hungry.pins[1]))
     assert rules(joined("pi.1=x.V pi.6=x.G", pi="pi-uart", x=less)) == []
+
+
+def bridges(*kinds: str, load_ma: int = 10) -> Harness:
+    """Return a head's header with an SPI bridge on each of these connectors of it."""
+    spi = library.connectors()["bridge-spi"]
+    hungry = tuple(attrs.evolve(pin, load_ma=load_ma) if pin.role is Role.SINK else pin for pin in spi.pins)
+    ends, cables = [], []
+    for number, kind in enumerate(kinds):
+        ends.append(attrs.evolve(device(kind, f"head{number}", socket="header"), device="head"))
+        ends.append(End(f"chip{number}", f"chip{number}", attrs.evolve(spi, pins=hungry)))
+        wires = tuple(
+            Wire(At(f"head{number}", pin.pin), At(f"chip{number}", "VCC" if pin.signal == "3V3" else pin.signal))
+            for pin in library.connectors()[kind].pins
+        )
+        cables.append(Cable(f"spi{number}", "spi", wires))
+    return Harness("test", "test", tuple(ends), tuple(cables))
+
+
+def test_pin_twice_two_bridges_on_one_chip_select() -> None:
+    assert check(bridges("pi-spi", "pi-spi-ce1")) == ()  # the bus is shared, CS and IRQ are not
+    found = check(bridges("pi-spi", "pi-spi-ce1", "pi-spi-ce1"))
+    assert [fault.rule for fault in found] == ["pin-twice", "pin-twice"]
+    said = " ".join(fault.message for fault in found)
+    assert "pin 26 of head is wired twice: CS to chip1 pin CS and CS to chip2 pin CS" in said
+    assert "pin 18 of head is wired twice: IRQ to chip1 pin IRQ and IRQ to chip2 pin IRQ" in said
+
+
+def test_pin_twice_a_uart_on_the_pins_of_a_bridge() -> None:
+    spi = bridges("pi-spi")
+    uart = library.connectors()["pi-uart"]
+    moved = {"TXD": "24", "RXD": "21"}  # /dev/ttyAMA4 of a Pi 4
+    pins = tuple(attrs.evolve(pin, pin=moved.get(pin.signal, pin.pin)) for pin in uart.pins)
+    head = End("uart", "head", attrs.evolve(uart, pins=pins), socket="header")
+    mate = device("pi-uart", "mate")
+    line = Cable(
+        "line", "line", tuple(Wire(At("uart", a), At("mate", b)) for a, b in (("6", "6"), ("24", "10"), ("21", "8")))
+    )
+    both = attrs.evolve(spi, ends=(*spi.ends, head, mate), cables=(*spi.cables, line))
+    assert rules(both) == ["pin-twice"]
+    assert rules(attrs.evolve(both, cables=(line,))) == []
+    elsewhere = attrs.evolve(head, socket="")  # pin 24 of another connector of the same device is another pin
+    assert rules(attrs.evolve(both, ends=(*spi.ends, elsewhere, mate))) == []
+
+
+def test_pin_twice_one_output_for_two_devices() -> None:
+    wires = "pi.6=a.6 pi.6=b.6 pi.8=a.10 pi.8=b.10 pi.10=a.8"
+    assert "pin-twice" in rules(joined(wires, pi="pi-uart", a="pi-uart", b="pi-uart"))
+    assert rules(joined("pc.5=pc2.5 pc.2=pc2.3 pc.3=pc2.2 pc.4=pc2.6 pc.4=pc2.1", pc="db9-dte", pc2="db9-dte")) == []
+
+
+def test_overload_of_the_3_3_v_pins_of_one_board_together() -> None:
+    assert rules(bridges("pi-spi", "pi-spi-ce1", load_ma=25)) == []
+    [fault] = check(bridges("pi-spi", "pi-spi-ce1", load_ma=26))
+    assert fault.rule == "overload"
+    assert "take 52 mA, and the 3.3 V pin 17 of head gives 50 in all" in fault.message
+    spi = bridges("pi-spi", load_ma=26)  # pin 17 and pin 1 are one supply
+    shifter = device("max3232-logic", "shifter")
+    hungry = tuple(attrs.evolve(pin, load_ma=26) if pin.role is Role.SINK else pin for pin in shifter.connector.pins)
+    uart = attrs.evolve(device("pi-uart", "uart", socket="header"), device="head")
+    wires = (Wire(At("uart", "1"), At("shifter", "VCC")), Wire(At("uart", "6"), At("shifter", "GND")))
+    full = attrs.evolve(shifter, connector=attrs.evolve(shifter.connector, pins=hungry))
+    both = attrs.evolve(spi, ends=(*spi.ends, uart, full), cables=(*spi.cables, Cable("power", "power", wires)))
+    assert "the 3.3 V pins 1 and 17 of head give 50 in all" in str(check(both))
 
 
 def test_back_power() -> None:
