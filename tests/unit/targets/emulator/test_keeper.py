@@ -14,7 +14,7 @@ import pytest
 
 from pibramble.errors import Exit, NotUpError, PibrambleError
 from pibramble.targets.emulator.keeping import start_keeper
-from pibramble.targets.emulator.order import Facts, LineOrder, NodeFacts, socket_paths
+from pibramble.targets.emulator.order import Facts, LineOrder, LinkFacts, NodeFacts, socket_paths
 from pibramble.targets.emulator.state import EmulatorState
 from pibramble.targets.processes import Process
 from tests.unit.targets.emulator.keepers import FOREVER, PATIENCE_S, TOKEN, Bench, until
@@ -141,8 +141,8 @@ def test_a_serial_link_is_cut_and_joined_and_its_bytes_are_counted(bench: Bench)
 
 
 def test_usb_cables_are_paired_at_the_socket_that_was_handed_down(bench: Bench) -> None:
-    state = bench.start(head=FOREVER, zero1=FOREVER)
-    assert "zero1" not in state.ask("facts").links
+    state = bench.start(cables=("zero1",), head=FOREVER, zero1=FOREVER)
+    assert state.ask("facts").links == {"zero1": LinkFacts(joined=False, plugged=0, vain=0)}
     ends = [socket.create_connection(bench.cables.getsockname(), PATIENCE_S) for _ in range(2)]
     for end, which in zip(ends, ("head", "worker"), strict=True):
         end.sendall(f"{TOKEN} {which} zero1\n".encode())
@@ -186,6 +186,16 @@ def test_a_keeper_that_is_gone_is_said_to_be_gone(bench: Bench) -> None:
         state.ask("facts")
     assert error.value.exit_code == Exit.NOT_UP
     assert error.value.hint == "`pibramble down`, then `pibramble up --target emulator`"
+
+
+def test_a_socket_that_is_gone_is_named(bench: Bench) -> None:
+    state = bench.start(head=FOREVER)
+    state.control.unlink()
+    with pytest.raises(NotUpError) as error:
+        state.ask("facts")
+    assert error.value.message == (
+        f"the emulator's keeper (process {state.keeper.pid}) does not answer: its socket {state.control} is gone"
+    )
 
 
 def test_a_keeper_that_cannot_start_says_why(bench: Bench) -> None:
