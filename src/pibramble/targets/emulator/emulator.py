@@ -23,7 +23,7 @@ from pibramble.targets.emulator.boot import Watch
 from pibramble.targets.emulator.command import Places, Port, free_port, ports, uplink
 from pibramble.targets.emulator.differences import ABOUT_TIMES, NOT_MODELLED
 from pibramble.targets.emulator.extras import Backplane
-from pibramble.targets.emulator.keeping import start_keeper
+from pibramble.targets.emulator.keeping import end_keeper, start_keeper
 from pibramble.targets.emulator.order import Facts, LineOrder, Order, socket_paths
 from pibramble.targets.emulator.stages import Stage
 from pibramble.targets.emulator.state import EmulatorState, control_socket
@@ -204,7 +204,7 @@ class Emulator:
         state = EmulatorState.load(self._file)
         sockets.end_all(self._ssh_sockets())
         if state:
-            state.keeper.kill()  # and with it the kernel ends every machine
+            end_keeper(state.keeper)
         sockets.remove(self._sockets())
         if self._folder.is_dir():
             for folder in self._folder.iterdir():

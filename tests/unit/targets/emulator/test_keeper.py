@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from pibramble.errors import Exit, NotUpError, PibrambleError
-from pibramble.targets.emulator.keeping import start_keeper
+from pibramble.targets.emulator.keeping import end_keeper, start_keeper
 from pibramble.targets.emulator.order import Facts, LineOrder, LinkFacts, NodeFacts, socket_paths
 from pibramble.targets.emulator.state import EmulatorState
 from pibramble.targets.processes import Process
@@ -112,6 +112,14 @@ def test_with_the_keeper_everything_ends_however_it_ends(bench: Bench, number: s
     assert len(running) == 2
     os.kill(state.keeper.pid, number)
     until(lambda: not any(process.alive() for process in [state.keeper, *running]))
+
+
+def test_when_the_keeper_has_been_ended_no_machine_runs_any_more(bench: Bench) -> None:
+    state = bench.start(head=FOREVER, **{f"zero{number}": FOREVER for number in range(20)})
+    running = machines(state)
+    assert len(running) == 21
+    end_keeper(state.keeper)
+    assert not any(process.alive() for process in [state.keeper, *running])
 
 
 def test_a_keeper_that_goes_the_moment_it_has_started_a_machine_takes_it_along(bench: Bench) -> None:
