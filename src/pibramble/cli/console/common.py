@@ -43,7 +43,7 @@ def bench(context: Context) -> Bench:
         return Bench(folder, ())
     plan = context.plan
     nodes = context.target.consoles(plan)
-    return Bench(folder, (*ports.of_plan(plan, profiles.load), *ports.of_nodes(nodes, profiles.load)))
+    return Bench(folder, ports.of_plan(plan, nodes, profiles.load))
 
 
 def bench_folder(context: Context) -> Path:
