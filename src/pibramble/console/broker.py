@@ -14,6 +14,7 @@ from pibramble.console.model import SOCKET_PREFIX, Port, Profile, Settings, Sour
 from pibramble.errors import BusyError, NotUpError, PibrambleError, UsageError
 
 DEFAULT_PROFILE = "raw"
+LOGS = "logs"  # below the broker's folder: a folder for each line
 
 
 class Broker:
@@ -92,7 +93,7 @@ class Broker:
 
     def _make(self, port: Port) -> Line:
         profile = self._load_profile(port.profile)
-        return Line(port, profile, self.folder / "logs" / port.name, opener=self._opener, listener=self._tell)
+        return Line(port, profile, self.folder / LOGS / port.name, opener=self._opener, listener=self._tell)
 
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):

@@ -178,6 +178,7 @@ class PortStatus:
     writer: str | None
     last_line: str  # the last line with something on it, readable
     log: str  # the file that is written now
+    logged_line: str = ""  # the last line of the log from before this broker
 
 
 @attrs.frozen
