@@ -56,4 +56,4 @@ lock: ## Pin the requirements anew from pyproject.toml (UPGRADE=1: newest versio
 	@UPGRADE=$(UPGRADE) scripts/lock
 
 clean: ## Remove everything that make made here
-	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
+	rm -rf web/node_modules .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache

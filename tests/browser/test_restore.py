@@ -26,7 +26,9 @@ ESBUILD = WEB / "node_modules" / ".bin" / "esbuild"
 # xterm.js keeps its 80 columns where vttest asks for 132 (DECCOLM), and does not clear the screen there.
 WIDE = ("cursor movements", "screen features in colours")
 
-pytestmark = pytest.mark.skipif(not ESBUILD.exists(), reason="scripts/build-web was never run here")
+pytestmark = pytest.mark.skipif(
+    not ESBUILD.exists(), reason="web/node_modules is not there: scripts/build-web --packages says why"
+)
 
 JUDGE = """
 import { Terminal } from "@xterm/xterm";

@@ -178,3 +178,12 @@ def test_without_a_terminal_one_may_only_watch(serve: Serve) -> None:
     done = serve.pibramble("console", "sw1")
     assert done.returncode == 2
     assert "--read-only" in done.stderr
+
+
+def test_other_settings_are_taken_with_control_and_never_ignored(wire: Wire, serve: Serve, person: Sit) -> None:
+    del wire
+    ada = person("sw1", "--settings", "19200 7E1")
+    ada.hears("now 19200 7E1")
+    bob = person("sw1", "--settings", "300")
+    bob.hears("it stays at 19200 7E1, not 300 8N1")
+    assert "--- changed to 19200 7E1 ---" in serve.log()

@@ -11,9 +11,10 @@ from pibramble.console.device import Device, open_device
 from pibramble.console.line import Line
 from pibramble.console.messages import Event
 from pibramble.console.model import SOCKET_PREFIX, Port, Profile, Settings, Source, State
-from pibramble.errors import BusyError, PibrambleError, UsageError
+from pibramble.errors import BusyError, NotUpError, PibrambleError, UsageError
 
 DEFAULT_PROFILE = "raw"
+LOGS = "logs"  # below the broker's folder: a folder for each line
 
 
 class Broker:
@@ -59,7 +60,7 @@ class Broker:
         Raises UsageError, UnknownProfileError, or the reason why it cannot be opened.
         """
         for line in self._lines.values():
-            if _same(line.port.device, device):
+            if same_device(line.port.device, device):
                 if settings is not None and settings != line.settings:
                     raise UsageError(
                         f"{device} is served as {line.port.name} at {line.settings}",
@@ -71,12 +72,12 @@ class Broker:
         line = self._make(port)
         line.start()
         if line.state is not State.OPEN:
-            refused = BusyError if line.state is State.BUSY else PibrambleError
-            reason = line.reason
+            state, reason = line.state, line.reason
             line.abandon()
-            raise refused(
-                reason, hint="" if refused is BusyError else "`ls /dev/serial/by-path/` lists what is plugged in"
-            )
+            if state is State.BUSY:
+                raise BusyError(reason)
+            refused = NotUpError if state is State.ABSENT else PibrambleError
+            raise refused(reason, hint="`ls /dev/serial/by-path/` lists what is plugged in")
         self._lines[port.name] = line
         return line
 
@@ -92,7 +93,7 @@ class Broker:
 
     def _make(self, port: Port) -> Line:
         profile = self._load_profile(port.profile)
-        return Line(port, profile, self.folder / "logs" / port.name, opener=self._opener, listener=self._tell)
+        return Line(port, profile, self.folder / LOGS / port.name, opener=self._opener, listener=self._tell)
 
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
@@ -110,5 +111,6 @@ class Broker:
         return name
 
 
-def _same(one: str, other: str) -> bool:
+def same_device(one: str, other: str) -> bool:
+    """Tell whether two paths are one device, as names in /dev/serial are links."""
     return one == other or (Path(one).exists() and Path(one).resolve() == Path(other).resolve())

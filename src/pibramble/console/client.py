@@ -45,7 +45,7 @@ from pibramble.console.messages import (
 )
 from pibramble.console.model import Port
 from pibramble.console.server import SOCKET, Server
-from pibramble.errors import NotUpError, PibrambleError, TimedOutError
+from pibramble.errors import Exit, NotUpError, PibrambleError, TimedOutError
 
 PATIENCE_SECONDS = 10  # for an answer of the broker itself
 
@@ -58,6 +58,11 @@ class LostError(PibrambleError):
 
 class RefusedError(PibrambleError):
     """The broker will not do what was asked for."""
+
+
+def exit_code(refused: Refused) -> Exit:
+    """Return the exit code of a command that ends with this; FAILED for one that this version does not know."""
+    return Exit(refused.code) if refused.code in list(Exit) else Exit.FAILED
 
 
 class Client(asyncio.Protocol):
@@ -146,7 +151,7 @@ class Client(asyncio.Protocol):
         if isinstance(reply, Refused) and not reply.what:
             self._waiting.pop(0)
             if not future.done():
-                future.set_exception(RefusedError(reply.message, hint=reply.hint))
+                future.set_exception(RefusedError(reply.message, hint=reply.hint, exit_code=exit_code(reply)))
             return True
         if isinstance(reply, wanted):
             self._waiting.pop(0)

@@ -18,6 +18,8 @@ class DeviceError(PibrambleError):
         self, message: str, *, state: State = State.FAILED, hint: str = "", exit_code: Exit | None = None
     ) -> None:
         """Say what is wrong."""
+        if exit_code is None and state is State.ABSENT:
+            exit_code = Exit.NOT_UP
         super().__init__(message, hint=hint, exit_code=exit_code)
         self.state = state
 

@@ -16,6 +16,7 @@ from pibramble.console.device import Device, DeviceError, open_device
 from pibramble.console.ear import Ear
 from pibramble.console.history import History
 from pibramble.console.log import Log
+from pibramble.console.log import last_line as logged_line
 from pibramble.console.messages import (
     ErrorCounts,
     Event,
@@ -90,6 +91,7 @@ class Line:
         self.state, self.reason = State.ABSENT, "not looked for yet"
         self.writer: Viewer | None = None
         self.history = History()
+        self._logged_line = ""  # the last one that the log had before we came
         self._viewers: list[Viewer] = []
         self._ears: list[Ear] = []
         self._opener, self._listener = opener, listener
@@ -157,12 +159,14 @@ class Line:
             writer=self.writer.name if self.writer else None,
             last_line=self.last_line,
             log=str(self.log_path),
+            logged_line=self._logged_line,
         )
 
     # --- The device comes and goes ---
 
     def start(self) -> None:
         """Open the device, or look for it until it is there."""
+        self._logged_line = logged_line(self._log.path.parent)
         self._log.resume()
         self._open()
 

@@ -27,12 +27,33 @@ RETRY_SECONDS = 1
 FILE = "console.log"
 
 _UNPRINTABLE = bytes(set(range(32)) - set(b"\n\t")) + b"\x7f"
+_STAMP = re.compile(rb"^\S+Z(?: |$)")
+_MARK = re.compile(rb"--- .* ---")
+_END_BYTES = 64 << 10
 _LONG = re.compile(rb"[^\n]{%d}" % LONGEST_LINE_BYTES)
 
 
 def stamp(seconds: float) -> str:
     """Return a time as the log has it: UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def last_line(folder: Path, longest: int = 200) -> str:
+    """Return the last line that a device printed, from the end of its log; nothing where there is none to read."""
+    try:
+        with (folder / FILE).open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _END_BYTES))
+            lines = stream.read().splitlines()
+    except OSError:
+        return ""
+    if size > _END_BYTES:
+        del lines[0]  # the rest of a line
+    for line in reversed(lines):
+        text = _STAMP.sub(b"", line).strip()
+        if text and not _MARK.fullmatch(text):
+            return text.decode(errors="replace")[:longest]
+    return ""
 
 
 class Log:

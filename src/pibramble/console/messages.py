@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 
 from pibramble.console.model import Source, State
-from pibramble.errors import PibrambleError
+from pibramble.errors import Exit, PibrambleError
 
 LARGEST_FRAME_BYTES = 1 << 20
 WINDOW_BYTES = (
@@ -178,6 +178,7 @@ class PortStatus:
     writer: str | None
     last_line: str  # the last line with something on it, readable
     log: str  # the file that is written now
+    logged_line: str = ""  # the last line of the log from before this broker
 
 
 @attrs.frozen
@@ -316,6 +317,7 @@ class Refused:
     message: str
     hint: str = ""
     what: str = ""  # the type of the request, or "data"
+    code: int = int(Exit.FAILED)  # the exit code of a command that ends with this
 
 
 Event = StateChanged | WriterChanged | ViewersChanged | SettingsChanged | Ask | Notice

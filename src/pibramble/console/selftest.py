@@ -62,6 +62,11 @@ def examine(
     return tuple(findings)
 
 
+def pattern_bytes(baud: int) -> int:
+    """Return how many bytes are sent at a speed."""
+    return max(16, min(_MOST_BYTES, int(_LONGEST_TEST_SECONDS / Settings(baud).character_seconds)))
+
+
 def _tests(adapter: Tty, speeds: tuple[int, ...]) -> Iterator[Finding]:
     joined = _carries(adapter, Settings())
     if joined.result is Result.BAD and "nothing came back" in joined.detail:
@@ -83,7 +88,7 @@ def _carries(adapter: Tty, settings: Settings) -> Finding:
     except DeviceError:
         return Finding(name, Result.BAD, "the driver does not take it")
     _drain(adapter)
-    count = max(16, min(_MOST_BYTES, int(_LONGEST_TEST_SECONDS / settings.character_seconds)))
+    count = pattern_bytes(settings.baud)
     sent = random.Random(settings.baud).randbytes(count)  # noqa: S311 (a test pattern)
     before = modem.counts(adapter.fileno())
     began = time.monotonic()

@@ -56,7 +56,7 @@ from pibramble.console.messages import (
     message_frame,
 )
 from pibramble.console.model import Settings
-from pibramble.errors import BusyError, PibrambleError, UsageError
+from pibramble.errors import BusyError, Exit, PibrambleError, UsageError
 from pibramble.paths import give_to_owner, make_private
 
 SOCKET = "broker.sock"
@@ -214,9 +214,9 @@ class Connection(asyncio.Protocol):
                 case Paste():
                     self._paste(self._attached(), request)
         except ValueError as error:
-            self._say(Refused(str(error)))
+            self._say(Refused(str(error), code=int(Exit.WRONG)))
         except PibrambleError as error:
-            self._say(Refused(error.message, error.hint))
+            self._say(Refused(error.message, error.hint, code=int(error.exit_code)))
 
     def _ports(self) -> Ports:
         return Ports(tuple(line.status for line in self._broker.lines.values()))
@@ -350,7 +350,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, what: str, error: PibrambleError) -> None:
         now = time.monotonic()
         if what != "data" or now - self._refused_at >= _REFUSE_SECONDS:
-            self._say(Refused(error.message, error.hint, what))
+            self._say(Refused(error.message, error.hint, what, int(error.exit_code)))
         if what == "data":
             self._refused_at = now
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from pibramble.console.client import Client, LostError
+from pibramble.console.client import Client, LostError, exit_code
 from pibramble.console.ear import Ear
 from pibramble.console.messages import (
     Attached,
@@ -110,7 +110,7 @@ class Session:
                 self._waiting.remove(waiting)
                 if isinstance(event, Refused):
                     with suppress(asyncio.InvalidStateError):
-                        future.set_exception(PibrambleError(event.message, hint=event.hint))
+                        future.set_exception(_refusal(event))
                 elif not future.done():
                     future.set_result(event)
                 break
@@ -127,4 +127,8 @@ class Session:
                     PibrambleError(f"{event.bytes:,} bytes of {self._port} were missed: this machine is too slow")
                 )
             case Refused(what="data"):
-                self._ear.fail(PibrambleError(event.message, hint=event.hint))
+                self._ear.fail(_refusal(event))
+
+
+def _refusal(refused: Refused) -> PibrambleError:
+    return PibrambleError(refused.message, hint=refused.hint, exit_code=exit_code(refused))

@@ -50,9 +50,11 @@ _CHOICES = "123456789abcdefgijklmnoprstuvwxyz"
 class Shell:
     """One person at one line."""
 
-    def __init__(self, name: str, *, read_only: bool, stdin: int = 0, stdout: int = 1) -> None:
-        """Prepare; `run` takes the terminal."""
-        self._name, self._read_only = name, read_only
+    def __init__(
+        self, name: str, *, read_only: bool, settings: Settings | None = None, stdin: int = 0, stdout: int = 1
+    ) -> None:
+        """Prepare; `run` takes the terminal. `settings` are for a line that has others."""
+        self._name, self._read_only, self._settings = name, read_only, settings
         self._port = ""
         self._stdin, self._stdout = stdin, stdout
         self.client = Client(self._data, self._event)
@@ -117,6 +119,14 @@ class Shell:
         self._tell(
             f"{status.name}: {status.device} {status.settings}{state}; {control}.", "Ctrl-] ? helps, Ctrl-] q leaves."
         )
+        if self._settings is not None and str(self._settings) != status.settings:
+            if self._greeted:
+                self.client.change(str(self._settings))
+            else:
+                how = (
+                    "--read-only changes nothing" if self._read_only else "Ctrl-] t takes control, Ctrl-] s changes it"
+                )
+                self._tell(f"it stays at {status.settings}, not {self._settings}: {how}")
         self._close_dialogue()
         if os.isatty(self._stdin):
             self._listen()

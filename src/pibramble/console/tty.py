@@ -32,7 +32,9 @@ class Tty:
         try:
             self._opened = opening.Opened(path, lock_folder)
         except PibrambleError as error:
-            raise DeviceError(error.message, state=_state(error), hint=error.hint, exit_code=error.exit_code) from None
+            state = _state(error)
+            code = None if state is State.ABSENT else error.exit_code
+            raise DeviceError(error.message, state=state, hint=error.hint, exit_code=code) from None
         self._fd = self._opened.descriptor
         try:
             self.configure(settings)

@@ -36,18 +36,21 @@ def worker(plan: Plan, node: NodePlan) -> Iterator[NodeFile | Edit | Symlink]:
     """Yield what a worker's boot partition must say."""
     link = node.link
     ports = {link.worker_port: link.baud or 0} if link and link.kind is Link.SERIAL and link.worker_port else {}
-    yield from _boot(node, ports, containers.kernel_words(plan), gadget=link is not None and link.kind is Link.USB)
+    gadget = link is not None and link.kind is Link.USB
+    console = any(console.name == node.name for console in plan.consoles)
+    yield from _boot(node, ports, containers.kernel_words(plan), gadget=gadget, console=console)
 
 
 def _boot(
-    node: NodePlan, ports: dict[str, int], words: Sequence[str], *, gadget: bool
+    node: NodePlan, ports: dict[str, int], words: Sequence[str], *, gadget: bool, console: bool = False
 ) -> Iterator[NodeFile | Edit | Symlink]:
     """Yield the boot files of one node, whose serial `ports` (device -> baud) carry links or a receiver."""
     for port in ports:
         yield units.mask(f"serial-getty@{_tty(port)}.service", f"no log-in prompt on {port}: it has other work")
     if not node.board.firmware:
         return
-    yield NodeFile(f"{_BOOT}/pibramble.txt", _settings(node, ports, gadget=gadget), "settings of the board's firmware")
+    settings = _settings(node, ports, gadget=gadget, console=console)
+    yield NodeFile(f"{_BOOT}/pibramble.txt", settings, "settings of the board's firmware")
     yield Edit(
         f"{_BOOT}/config.txt",
         "config.txt includes pibramble.txt; no desktop's graphics",
@@ -72,13 +75,15 @@ def _why(ports: dict[str, int], words: Sequence[str]) -> str:
     return ", ".join(reasons)
 
 
-def _settings(node: NodePlan, ports: dict[str, int], *, gadget: bool) -> str:
+def _settings(node: NodePlan, ports: dict[str, int], *, gadget: bool, console: bool) -> str:
     uarts = [uart for uart in node.board.uarts if uart.device in ports]
     lines = [f"# What pibramble needs of {node.name}'s firmware. config.txt includes this file."]
     if gadget:
         lines += ["", "# The USB port is a device.", "dtoverlay=dwc2,dr_mode=peripheral"]
     if uarts:
         lines += ["", "# Serial ports that have other work than a console.", *_serial_settings(uarts, ports)]
+    if console:  # on boards whose first UART is Bluetooth's the firmware leaves it off otherwise
+        lines += ["", "# The console is on the UART.", "enable_uart=1"]
     lines += ["", "# No screen.", "hdmi_ignore_hotplug=1", "enable_tvout=0", "display_auto_detect=0"]
     lines += ["", "# No light.", "dtparam=act_led_trigger=none"]
     if node.board.act_led_active_low:

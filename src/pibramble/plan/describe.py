@@ -84,10 +84,13 @@ def _facts(plan: Plan, links: Sequence[LinkPlan]) -> list[tuple[str, str]]:
     if plan.gps:
         who = "every node" if plan.gps.share_position else f"programs on {plan.head.name}"
         facts.append(("position", f"told to {who}"))
+    workers = {worker.name for worker in plan.workers}
     facts += [
         (
             f"console {console.name}",
-            f"{console.port}, {console.profile}" + (f" at {console.settings}" if console.settings else ""),
+            f"{console.port}, {console.profile}"
+            + (f" at {console.settings}" if console.settings else "")
+            + (", its UART" if console.name in workers else ""),
         )
         for console in plan.consoles
     ]

@@ -13,6 +13,7 @@ from pibramble.catalog.model import Board
 from pibramble.spec.model import EmulatorSection, Engine, LabSection, Link
 
 BRIDGE = "bramble"  # the head's bridge: USB and Ethernet workers are its ports, and it holds the head's address
+NODE_PROFILE = "raspberry-pi"  # how a node's console is spoken to
 USB_MAKER, USB_PRODUCT = "pibramble", "worker"  # what a USB worker with a console says that it is
 USB_ID = f"usb-{USB_MAKER}_{USB_PRODUCT}"  # and what the head's udev makes of it, before the node's name
 WORKER_INTERFACE = "uplink"  # every worker's only interface, whatever its wire
@@ -84,9 +85,9 @@ class GpsPlan:
 
 @attrs.frozen
 class ConsolePlan:
-    """A serial line of the head that is no node's: a switch, a router."""
+    """A serial line of the head that the cluster file names: a switch, a router, a worker's UART."""
 
-    name: str
+    name: str  # a worker's name: its own UART
     port: str  # its serial device
     profile: str
     settings: str  # speed and framing; empty: the profile's

@@ -5,12 +5,15 @@ Pure: no clock, no network, no randomness; the same cluster gives the same plan 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pibramble.catalog.load import boards
 from pibramble.catalog.model import Board
 from pibramble.plan import addresses, containers, interfaces, macs
 from pibramble.plan.macs import End
 from pibramble.plan.model import (
     BRIDGE,
+    NODE_PROFILE,
     USB_ID,
     WORKER_INTERFACE,
     ConsolePlan,
@@ -22,9 +25,10 @@ from pibramble.plan.model import (
     Uplink,
 )
 from pibramble.spec.expand import WorkerSpec, expand
-from pibramble.spec.model import Auto, Cluster, GpsSection, Link
+from pibramble.spec.model import Auto, Cluster, ConsoleSection, GpsSection, Link
 
 _MBIT = 1_000_000
+_ANY_PROFILE = "raw"  # of a console about which the file says nothing
 
 # What udev calls a worker's serial console (60-serial.rules): by its maker, product and serial number, which
 # files/gadget.py gives it, and by the number of the interface, after the two of the network adapter.
@@ -84,13 +88,19 @@ def resolve(cluster: Cluster, source: str = "") -> Plan:
         emulator=cluster.emulator,
         gps=_gps(cluster.gps) if cluster.gps else None,
         consoles=tuple(
-            ConsolePlan(section.name, section.port, section.profile, section.settings, section.tcp_port)
+            ConsolePlan(section.name, section.port, _profile(section, workers), section.settings, section.tcp_port)
             for section in cluster.consoles
         ),
         web_uplink=cluster.web.uplink and (bool(cluster.consoles) or any(worker.usb_console for worker in workers)),
         containers=containers.resolve(cluster, workers, head_board, head_address),
         source=source,
     )
+
+
+def _profile(section: ConsoleSection, workers: Sequence[WorkerSpec]) -> str:
+    if section.profile is not None:
+        return section.profile
+    return NODE_PROFILE if section.name in {worker.name for worker in workers} else _ANY_PROFILE
 
 
 def _gps(section: GpsSection) -> GpsPlan:

@@ -295,11 +295,17 @@ class EmulatorSection:
 class ConsoleSection:
     """`[[consoles]]`: a serial line of the head that `pibramble console` serves: a switch, a router, a board."""
 
-    name: str = _field("What people call it: a host name label, and no node's.", kind=Kind.LABEL)
+    name: str = _field(
+        "What people call it: a host name label. A worker's name: this line is that worker's own UART.", kind=Kind.LABEL
+    )
     port: str = _field(
         "Its serial device; best a name that stays the same, of /dev/serial/by-path/ or by-id/.", kind=Kind.DEVICE
     )
-    profile: str = _field("How it is spoken to: the name of a profile.", kind=Kind.PROFILE, default="raw")
+    profile: str | None = _field(
+        "How it is spoken to: the name of a profile. Default: raw, for a worker's UART raspberry-pi.",
+        kind=Kind.PROFILE,
+        default=None,
+    )
     settings: str = _field(
         'Speed and framing, where they are not the profile\'s: "9600 8N1", "115200 8N1 rtscts".',
         kind=Kind.SETTINGS,

@@ -89,8 +89,8 @@ class Ios:
             self._prompt()
 
     def feed(self, data: bytes) -> None:
-        for character in data.decode("ascii", "replace"):
-            self._key(character)
+        for byte in data:
+            self._key(chr(byte & 0x7F))  # IOS takes seven bits (exec-character-bits), unless it is told otherwise
 
     # --- The keyboard ---
 
@@ -277,9 +277,15 @@ class Console:
         self.path, self._slave = os.ttyname(slave), slave  # kept open: a switch does not go when nobody listens
         self._own = Settings(baud)
         self.ios = Ios(self._print, configured=configured, boot_seconds=boot_seconds)
+        self.heard = b""  # every byte that has come
         self._stop = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether it still takes what comes."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         self._stop = True
@@ -291,6 +297,7 @@ class Console:
         while not self._stop:
             if select.select([self._master], [], [], 0.02)[0]:
                 data = os.read(self._master, 4096)
+                self.heard += data
                 heard = read_at(data, self._host, self._own) if self._host != self._own else None
                 for _ in range(heard.breaks if heard else 0):
                     self.ios.breaks()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import termios
 import time
 
 from pibramble.errors import Exit
@@ -85,7 +87,7 @@ def test_a_broker_that_ends_ends_the_wait(logged_in: Place) -> None:
 
 
 def test_a_profile_without_prompts_needs_an_until(logged_in: Place) -> None:
-    done = logged_in.run(logged_in.switch.path.replace("/pts/", "/pts/../pts/"), "--send", "show clock")
+    done = logged_in.run("sw1", "--profile", "raw", "--send", "show clock")
     assert done.returncode == Exit.WRONG
     assert 'the profile "raw" knows no prompt' in done.stderr
     assert "--until REGEX" in done.stderr
@@ -124,3 +126,60 @@ def test_a_file_whose_echo_is_missing_stops_at_that_line(place: Place) -> None:
     assert done.returncode == Exit.FAILED
     assert "line 1 did not come back as it was sent; nothing after it was sent" in done.stderr
     assert place.switch.ios.commands == []
+
+
+CRTSCTS = 0o20000000000  # asm-generic/termbits.h
+
+
+def test_other_settings_are_taken_where_no_broker_runs(logged_in: Place) -> None:
+    done = logged_in.run("sw1", "--settings", "9600 8N1 rtscts", "--send", "show clock")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert flow_of(logged_in)
+
+
+def test_other_settings_for_a_brokers_line_are_taken_and_said(logged_in: Place) -> None:
+    with logged_in.broker():
+        done = logged_in.run(logged_in.switch.path, "--settings", "9600 8N1 rtscts", "--send", "show clock")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == "sw1: 9600 8N1 rtscts from now on, until its broker ends\n"
+        assert flow_of(logged_in)
+        assert "9600 8N1 rtscts" in logged_in.run("list").stdout
+        again = logged_in.run("sw1", "--settings", "9600 8N1 rtscts", "--send", "show clock")
+        assert (again.returncode, again.stderr) == (0, "")
+
+
+def flow_of(place: Place) -> bool:
+    fd = os.open(place.switch.path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        return bool(termios.tcgetattr(fd)[2] & CRTSCTS)
+    finally:
+        os.close(fd)
+
+
+def test_another_profile_for_a_brokers_line_is_refused(place: Place) -> None:
+    with place.broker():
+        for wanted in ("sw1", place.switch.path):
+            served = place.run(wanted, "--profile", "raw", "--send", "show clock")
+            assert served.returncode == Exit.WRONG
+            assert 'a broker serves sw1 with the profile "cisco-ios"' in served.stderr
+        assert place.run("sw1", "--profile", "cisco-ios", "--send", "").returncode == 0
+
+
+def test_settings_that_are_none_are_refused_alike_everywhere(place: Place) -> None:
+    alone = place.run("sw1", "--settings", "fast", "--send", "x")
+    with place.broker():
+        served = place.run("sw1", "--settings", "fast", "--send", "x")
+    assert (alone.returncode, served.returncode) == (Exit.WRONG, Exit.WRONG)
+    assert '"fast" is no speed and framing' in alone.stderr
+    assert alone.stderr == served.stderr
+
+
+def test_what_is_not_there_ends_alike_with_a_broker_and_without(place: Place) -> None:
+    def codes() -> list[int]:
+        absent = str(place.folder / "ttyUSB7")
+        return [place.run(port, "--send", "x").returncode for port in (absent, "sw2")]
+
+    alone = codes()
+    with place.broker():
+        served = codes()
+    assert alone == served == [Exit.NOT_UP, Exit.WRONG]

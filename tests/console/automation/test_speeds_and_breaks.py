@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,7 +117,7 @@ def looped() -> Iterator[str]:
 
 
 def test_a_joined_pty_carries_every_speed_and_is_found_to_carry_no_break(place: Place, looped: str) -> None:
-    done = place.run("selftest", looped)
+    done = place.run("selftest", "--yes", looped)
     findings = [line.split("  ")[0].strip() for line in done.stdout.splitlines()]
     assert findings[0] == "300 baud"
     assert findings[-2:] == ["break of 300 ms", "modem lines"]
@@ -128,7 +130,7 @@ def test_a_joined_pty_carries_every_speed_and_is_found_to_carry_no_break(place: 
 
 def test_a_wire_that_is_not_joined_is_said_once(place: Place) -> None:
     silent = Device()
-    done = place.run("selftest", silent.path)
+    done = place.run("selftest", "-y", silent.path)
     silent.close()
     assert done.returncode == Exit.FAILED
     [line] = done.stdout.splitlines()
@@ -137,6 +139,31 @@ def test_a_wire_that_is_not_joined_is_said_once(place: Place) -> None:
 
 def test_a_port_in_use_is_not_tested(place: Place) -> None:
     with place.broker():
-        done = place.run("selftest", "sw1")
+        done = place.run("selftest", "sw1", "--yes")
     assert done.returncode == Exit.BUSY
     assert "in use by another program" in done.stderr
+
+
+def test_a_device_that_may_be_there_hears_nothing_before_somebody_said_yes(place: Place) -> None:
+    nobody = place.run("selftest", "sw1")
+    assert nobody.returncode == Exit.WRONG
+    assert f"go down sw1 ({place.switch.path})" in nobody.stderr
+    assert "--yes" in nobody.stderr
+    person, terminal = os.openpty()
+    os.write(person, b"n\n")
+    argv = [sys.executable, "-m", "pibramble", "console", "selftest", "sw1"]
+    no = subprocess.run(
+        argv, cwd=place.folder, env=place.environment, stdin=terminal, capture_output=True, text=True, check=False
+    )
+    os.close(person)
+    os.close(terminal)
+    assert no.returncode == Exit.FAILED
+    assert f"go down sw1 ({place.switch.path})" in no.stderr
+    assert "Is the device off, and are TX and RX joined? [y/N]" in no.stderr
+    assert place.switch.heard == b""
+
+
+def test_a_switch_that_gets_random_bytes_lives_on(place: Place) -> None:
+    place.run("selftest", "sw1", "--yes")
+    assert place.switch.heard
+    assert place.switch.alive

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pibramble.console.log import KEPT_FILES, Log
+from pibramble.console.log import KEPT_FILES, Log, last_line
 
 STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
 
@@ -155,3 +155,20 @@ def test_noise_without_line_ends_is_broken_into_lines(folder: Path) -> None:
         log.write(b"\xf0" * 1000)
     log.close()
     assert max(map(len, log.path.read_bytes().split(b"\n"))) < 8300
+
+
+def test_the_last_line_is_the_devices_not_ours(folder: Path) -> None:
+    assert last_line(folder) == ""
+    log = Log(folder)
+    log.write(b"first\r\nsw1# show clock\r\n\r\n")
+    log.mark("lost /dev/ttyUSB0: it is gone")
+    log.close()
+    Log(folder).resume()
+    assert last_line(folder) == "sw1# show clock"
+
+
+def test_a_long_log_is_read_from_its_end(folder: Path) -> None:
+    log = Log(folder)
+    log.write(b"x" * 100 + b"\r\n" + b"noise\r\n" * 20_000 + b"sw1>")
+    log.close()
+    assert last_line(folder) == "sw1>"

@@ -26,7 +26,7 @@ def test_the_page_was_built_after_its_source_changed() -> None:
 
 @pytest.mark.skipif(
     not shutil.which("node") or not (WEB / "node_modules" / ".made-from").exists(),
-    reason="scripts/build-web was never run here",
+    reason="web/node_modules is not there: scripts/build-web --packages says why",
 )
 def test_building_anew_gives_the_same_bytes(tmp_path: Path) -> None:
     subprocess.run([REPO / "scripts" / "build-web", tmp_path], check=True, timeout=100)

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from pibramble.console.client import Client
-    from pibramble.console.model import Port
+    from pibramble.console.messages import PortStatus
+    from pibramble.console.model import Port, Settings
 
 FOLDER = "console"  # below the cluster's state folder, or below that of all clusters where there is none
 
@@ -42,7 +43,7 @@ def bench(context: Context) -> Bench:
         return Bench(folder, ())
     plan = context.plan
     nodes = context.target.consoles(plan)
-    return Bench(folder, (*ports.of_plan(plan, profiles.load), *ports.of_nodes(nodes, profiles.load)))
+    return Bench(folder, ports.of_plan(plan, nodes, profiles.load))
 
 
 def bench_folder(context: Context) -> Path:
@@ -87,38 +88,71 @@ async def connected(
 ) -> AsyncIterator[str]:
     """Connect the client to the broker, or to what is wanted served in this process; give the port's name.
 
-    `wanted` is a port's name, or a device's path. Raises UsageError, and what keeps the device from being opened.
+    `wanted` is a port's name, or a device's path. A line that a broker serves keeps its profile; other settings for it
+    are the caller's to ask for. Raises UsageError, and what keeps the device from being opened.
     """
     from pibramble.console.client import connect, in_process
 
+    asked = parsed(settings)
     try:
         await connect(found.folder, client)
     except NotUpError:
-        async with in_process(found.folder, [one] if (one := _port(found.ports, wanted)) else [], client):
+        one = _found(found.ports, wanted)
+        async with in_process(found.folder, [_as_asked(one, profile, asked)] if one else [], client):
             yield one.name if one else await client.open_device(wanted, profile, settings)
         return
     try:
-        named = {status.name for status in await client.ports()}
-        is_name = wanted in named or "/" not in wanted
-        yield wanted if is_name else await client.open_device(wanted, profile, settings)
+        served = _found(await client.ports(), wanted)
+        if served is not None and profile not in {None, served.profile}:
+            raise UsageError(
+                f'a broker serves {served.name} with the profile "{served.profile}"',
+                hint=f'--profile is for a line that nobody serves; for this one: profile = "{profile}" in its '
+                "[[consoles]], and the broker started anew",
+            )
+        yield served.name if served else await client.open_device(wanted, profile, settings)
     finally:
         client.close()
 
 
-def _port(ports: Sequence[Port], wanted: str) -> Port | None:
-    """Return the port of that name, or None for a device. Raises UsageError."""
-    found = next((port for port in ports if wanted in {port.name, port.device}), None)
-    if found is None and "/" not in wanted:
+def parsed(settings: str | None) -> Settings | None:
+    """Return what `--settings` says. Raises UsageError."""
+    from pibramble.console.model import Settings
+
+    try:
+        return Settings.parse(settings) if settings is not None else None
+    except ValueError as error:
+        raise UsageError(f"--settings: {error}") from None
+
+
+_Port = TypeVar("_Port", "Port", "PortStatus")
+
+
+def _found(ports: Sequence[_Port], wanted: str) -> _Port | None:
+    """Return the port of that name or device, or None for a device that no port has. Raises UsageError."""
+    from pibramble.console.broker import same_device
+
+    is_path = "/" in wanted
+    found = next(
+        (port for port in ports if port.name == wanted or (is_path and same_device(port.device, wanted))), None
+    )
+    if found is None and not is_path:
         from pibramble.spec.findings import did_you_mean
 
         names = [port.name for port in ports]
-        known = (
-            f"there are {', '.join(names)}"
-            if names
-            else "the cluster file has none; a path opens a device: /dev/ttyUSB0"
-        )
+        known = f"there are {', '.join(names)}" if names else "there are none; a path opens a device: /dev/ttyUSB0"
         raise UsageError(f'there is no port "{wanted}"', hint=did_you_mean(wanted, names, known))
     return found
+
+
+def _as_asked(port: Port, profile: str | None, settings: Settings | None) -> Port:
+    """Return a port with another profile and other settings; settings of its own outlive another profile."""
+    from pibramble.console import profiles
+
+    if profile is not None:
+        by_profile = profiles.load(port.profile).settings
+        kept = profiles.load(profile).settings if port.settings == by_profile else port.settings
+        port = attrs.evolve(port, profile=profile, settings=kept)
+    return attrs.evolve(port, settings=settings) if settings is not None else port
 
 
 def who() -> str:

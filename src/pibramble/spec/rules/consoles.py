@@ -13,27 +13,41 @@ from pibramble.spec.locate import Path
 from pibramble.spec.model import Link
 from pibramble.spec.rules.links import device
 from pibramble.spec.rules.names import label_wrong
-from pibramble.spec.rules.view import View
+from pibramble.spec.rules.view import View, WorkerView
 
 LOWEST_TCP_PORT, HIGHEST_TCP_PORT = 1024, 65535  # below 1024 only root may listen
 
 
 def names(view: View) -> Iterator[Finding]:
-    """Check that every console has a name of its own; a node's console has the node's."""
-    nodes = {view.cluster.head.name.lower(): "the head", **{worker.name.lower(): "a worker" for worker in view.workers}}
+    """Check that every console has a name of its own, or that of the worker whose UART it is."""
+    workers = {worker.name: worker for worker in view.workers}
     seen: dict[str, Path] = {}
     for number, section in enumerate(view.cluster.consoles):
         path: Path = ("consoles", number, "name")
         if wrong := label_wrong(section.name):
             yield Finding("console-name", path, f'the console\'s name "{section.name}" {wrong}', 'for example "sw1"')
-        elif owner := nodes.get(section.name):
-            message = f'the name "{section.name}" is {owner}\'s, whose own console is called so'
-            cure = f'another name, as "{section.name}-uart"'
-            yield Finding("console-name", path, message, cure, rests_on=(("workers",), ("head", "name")))
+        elif section.name == view.cluster.head.name.lower():
+            message = f'the name "{section.name}" is the head\'s, whose own console does not end at itself'
+            yield Finding("console-name", path, message, 'another name, as "uart1"', rests_on=(("head", "name"),))
+        elif (worker := workers.get(section.name)) and (found := _no_uart(worker, path)):
+            yield found
         elif first := seen.get(section.name):
             message = f'the name "{section.name}" is given twice: another console has it too'
             yield Finding("console-name", path, message, "give every console a name of its own", rests_on=(first,))
         seen.setdefault(section.name, path)
+
+
+def _no_uart(worker: WorkerView, path: Path) -> Finding | None:
+    """Return why a worker's name cannot stand for its UART: its console is elsewhere, or the UART has other work."""
+    board = worker.of.board
+    if worker.of.link is Link.USB and worker.of.group.usb_console:
+        message = f'"{worker.name}" has its console on its USB cable (usb_console), and that has its name'
+        cure = f'leave usb_console out, or call its UART something else, as "{worker.name}-uart"'
+        return Finding("console-name", path, message, cure, rests_on=(worker.of.path("usb_console"),))
+    if worker.of.link is Link.SERIAL and board and board.uarts and worker.worker_port == board.uarts[0].device:
+        message = f'"{worker.name}" has its link on its UART, {worker.worker_port}: no console is there'
+        return Finding("console-name", path, message, "another link, or no console", rests_on=(worker.of.path("link"),))
+    return None
 
 
 def ports(view: View) -> Iterator[Finding]:
@@ -62,7 +76,9 @@ def profiles(view: View) -> Iterator[Finding]:
     known = console_profiles.names()
     for number, section in enumerate(view.cluster.consoles):
         path: Path = ("consoles", number, "profile")
-        if section.profile not in known:
+        if section.profile is None:
+            pass
+        elif section.profile not in known:
             cure = did_you_mean(section.profile, known, f"there are {listed(known)}")
             yield Finding("unknown-profile", path, f'there is no profile "{section.profile}"', cure)
         else:
