@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from pibramble.targets.emulator.state import EmulatorState
+from pibramble.targets.processes import Process
 from tests.bases.builder import skip_if_mirror_is_half_way
 
 CLUSTER = """\
@@ -189,17 +192,67 @@ def made(factory: pytest.TempPathFactory, name: str, cluster: str) -> Bench:
 def booted(bench: Bench, session: pytest.Session) -> Iterator[None]:
     """Have the cluster up while the block runs; what its boot said is printed when a test fails."""
     began = time.monotonic()
+    stays = bool(os.environ.get("PIBRAMBLE_TEST_BENCH"))
     try:
         done = bench.run("up", "--target", "emulator", timeout_s=1500)
         assert done.returncode == 0, done.stderr
         print(done.stderr, f"up in {time.monotonic() - began:.0f} s")
+        if not stays:  # else it may have been up before, and then nobody boots
+            assert_every_boot_was_shown(bench, done.stderr)
         yield
     finally:
         if session.testsfailed:
             for log in sorted((bench.state / "emulator").glob("*/console.log")):
                 print(f"== {log}\n{log.read_text(errors='replace')[-3000:]}")
-        if not os.environ.get("PIBRAMBLE_TEST_BENCH"):
-            bench.ok("down")
+        if not stays:
+            left = Left.of(bench)
+            bench.ok("down", "--target", "emulator")
+            if left:
+                left.assert_gone()
+
+
+def assert_every_boot_was_shown(bench: Bench, said: str) -> None:
+    """A line a node with every stage, but for the network: the kernel may tear what the console says of that."""
+    plan = bench.json("plan", "--json")
+    for node in (plan["head"]["name"], *(worker["name"] for worker in plan["workers"])):
+        stages = rf"^{node} +kernel \d+ s.*, systemd \d+ s.*, ssh \d+ s, ready \d+ s$"
+        assert re.search(stages, said, re.MULTILINE), f"{node}\n{said}"
+
+
+@attrs.frozen
+class Left:
+    """What of a cluster that is up must be gone when it is down."""
+
+    folder: Path  # of its disks and logs: every QEMU of it names its disk there
+    keeper: Process
+    machines: tuple[Process, ...]
+    sockets: Path
+
+    @classmethod
+    def of(cls, bench: Bench) -> Left | None:
+        """Return what there is now; None of a cluster that did not come up."""
+        folder = bench.state / "emulator"
+        state = EmulatorState.load(bench.state / "emulator.json")
+        return cls(folder, state.keeper, machines(folder), Path(state.sockets)) if state else None
+
+    def assert_gone(self) -> None:
+        """Look at once: `down` has ended when everything has."""
+        assert self.machines
+        assert not [process for process in (self.keeper, *self.machines) if process.alive()]
+        assert machines(self.folder) == ()
+        assert [path for path in self.folder.glob("*/*") if path.suffix != ".log"] == []
+        assert not self.folder.with_name("emulator.json").exists()
+        assert not self.sockets.exists()
+
+
+def machines(folder: Path) -> tuple[Process, ...]:
+    """Return the QEMUs whose disks are there, whoever their parent is."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if f"{folder}/".encode() in (process / "cmdline").read_bytes():
+                found.append(Process.of(int(process.name)))
+    return tuple(found)
 
 
 def cache() -> Path:

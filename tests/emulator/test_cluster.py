@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,9 @@ def test_no_unit_has_failed(cluster: Bench) -> None:
     assert said == dict.fromkeys(NODES, "")
 
 
-@pytest.mark.parametrize("node", ["head", "zero1"])
+@pytest.mark.parametrize("node", ["head", "zero1", "aplus"])
 def test_a_boards_console_is_there_by_itself_and_logs_in(cluster: Bench, node: str) -> None:
-    """Over the emulated UART, without the network: agetty, login and bash of the card."""
+    """Over the emulated UART, without the network: agetty, login and bash of the card. aplus has a link, too."""
     said = cluster.ok("console", node, "--send", "id -un; tty; uname -n", timeout_s=300)
     assert re.search(rf"^pi\s+/dev/ttyS1\s+{node}\s", said, re.MULTILINE), said
 
@@ -113,6 +114,37 @@ def test_neither_root_nor_a_password_opens_the_head(cluster: Bench) -> None:
         )  # fmt: skip
         assert done.returncode == 255
         assert re.search(r"Authentications that can continue: publickey\s", done.stderr), done.stderr[-800:]
+
+
+def test_neither_root_nor_a_password_opens_a_worker(cluster: Bench) -> None:
+    """Asked by the head, with its own key, which opens the worker for the cluster's user."""
+    log_in = (
+        "ssh -F none -v -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o NumberOfPasswordPrompts=0 "
+        "-o ConnectTimeout=60"
+    )
+    key = "-i /etc/pibramble/user_key -o CertificateFile=/etc/pibramble/user_key-cert.pub -o IdentitiesOnly=yes"
+    opened = cluster.run("exec", "-w", "head", "-n", "--", f"{log_in} {key} pi@192.168.7.2 uname -n")
+    assert (opened.returncode, opened.stdout.splitlines()[:1]) == (0, ["head: zero1"])
+    for who in (f"{key} root@192.168.7.2", "-o PubkeyAuthentication=no pi@192.168.7.2"):
+        refused = cluster.run("exec", "-w", "head", "-n", "--", f"{log_in} {who} true")
+        assert refused.returncode == 255
+        said = refused.stdout + refused.stderr
+        assert re.search(r"Authentications that can continue: publickey\s", said), said[-800:]
+
+
+@pytest.mark.parametrize("node", ["zero1", "aplus"])
+def test_a_person_gets_a_shell_on_a_worker(cluster: Bench, node: str) -> None:
+    assert cluster.ok("ssh", node, "uname", "-n").strip() == node
+
+
+@pytest.mark.parametrize("node", ["zero1", "aplus"])
+def test_a_workers_chronyd_hears_the_head(cluster: Bench, node: str) -> None:
+    """Over USB and PPP. Whether it follows says nothing here: an emulated head's clock is no steady source."""
+    heard = r"^\^[*?~] 192\.168\.7\.1 +\d+ +\d+ +(?!0 )\d+ "  # the last is which of the last eight were answered
+    deadline = time.monotonic() + 600
+    while not re.search(heard, said := cluster.on(node, "chronyc -n sources"), re.MULTILINE):
+        assert time.monotonic() < deadline, said
+        time.sleep(5)
 
 
 def test_a_worker_cannot_log_in_to_another(cluster: Bench) -> None:
@@ -251,8 +283,40 @@ def test_a_serial_link_that_is_cut_comes_back_by_itself(cluster: Bench) -> None:
     cluster.ok("emulator", "unplug", "--link", "aplus")
     gone = cluster.wait_for("aplus", reachable=False, timeout_s=200)
     assert gone["problem"]
+    # The head's own pibramble sees what its kernel and its systemd say: pppd runs on, and is not answered.
+    the_head_names(cluster, r"aplus: no link: .*interface aplus", "aplus: nobody answers on /dev/ttyAMA0")
     cluster.ok("emulator", "plug", "--link", "aplus")
     cluster.wait_for("aplus", reachable=True)
+    the_head_is_content(cluster)
+
+
+def test_the_heads_own_up_mends_what_root_can_mend_and_says_so(cluster: Bench) -> None:
+    """A failed PPP unit, an interface that is down, a firewall that is gone: real systemd, pppd, cdc_ether and nft."""
+    unit = "pibramble-ppp@aplus.service"
+    drop_in = f"/run/systemd/system/{unit}.d"
+    # Restart=always is quicker than any test: for once systemd leaves the unit as it has failed.
+    stays = f"sudo mkdir -p {drop_in} && printf '[Service]\\nRestart=no\\n' | sudo tee {drop_in}/test.conf >/dev/null"
+    cluster.on("head", f"{stays} && sudo systemctl daemon-reload")
+    try:
+        failed = f'until [ "$(systemctl is-active {unit})" = failed ]; do sleep 1; done'
+        cluster.on("head", f"sudo systemctl kill --signal=KILL {unit} && {failed}")
+        cluster.on("head", "sudo ip link set zero1 down && sudo nft delete table inet pibramble")
+        broken = on_head(cluster, "pibramble status")
+        assert broken["exit_code"] == 5
+        assert "zero1: no link: the interface zero1 is down" in broken["stderr"]
+        assert "aplus: no link: there is no interface aplus" in broken["stderr"]
+        mended = json.loads(on_head(cluster, "pibramble up --json")["stdout"])
+    finally:
+        cluster.on("head", f"sudo rm -r {drop_in} && sudo systemctl daemon-reload")
+    said = {node["node"]: node["said"] for node in mended["nodes"]}
+    # A link that takes longer than `up` waits is called broken, too, and what was done stands behind that.
+    assert "the interface zero1 was down: brought up" in said["zero1"]
+    assert f"{unit} was failed: restarted" in said["aplus"]
+    assert mended["remarks"] == ["the firewall was not loaded: loaded"]
+    the_head_is_content(cluster)
+    assert "policy drop" in cluster.on("head", "sudo nft list table inet pibramble")
+    for worker in ("zero1", "aplus"):
+        cluster.wait_for(worker, reachable=True)
 
 
 def test_everything_is_back_after_the_head_has_rebooted(cluster: Bench) -> None:
@@ -280,6 +344,11 @@ def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Be
     deadline = time.monotonic() + 60
     while "zero2" in cluster.on("head", "ls /sys/class/net"):
         assert time.monotonic() < deadline
+    the_head_names(
+        cluster,
+        "zero2: no link: there is no interface zero2",
+        "zero2: no interface zero2: nothing of it is on the USB",
+    )
     cluster.ok("emulator", "plug", "zero2")
     # Nobody runs `up`: the head's kernel sees the cable again, networkd puts it into the bridge.
     deadline = time.monotonic() + 600
@@ -287,6 +356,7 @@ def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Be
         assert time.monotonic() < deadline
         time.sleep(2)
     cluster.wait_for("zero2", reachable=True)
+    the_head_is_content(cluster)
 
 
 def test_a_worker_whose_qemu_is_killed_keeps_what_it_wrote_and_up_starts_it_again(cluster: Bench) -> None:
@@ -305,6 +375,38 @@ def test_a_worker_whose_qemu_is_killed_keeps_what_it_wrote_and_up_starts_it_agai
     links = cluster.links()
     print({name: (link["plugged"], link["vain"]) for name, link in links.items()})
     assert links["zero1"]["plugged"] - links["zero1"]["vain"] >= 2
+
+
+def on_head(cluster: Bench, command: str) -> dict[str, Any]:
+    """Return what became of a command on the head, whatever its exit code."""
+    done = cluster.run("exec", "-w", "head", "-n", "--json", "--", command)
+    [outcome] = json.loads(done.stdout)
+    assert outcome["exit_code"] is not None, outcome
+    found: dict[str, Any] = outcome
+    return found
+
+
+def the_head_names(cluster: Bench, in_status: str, by_up: str) -> None:
+    """Wait until the head's own `status` names a broken link, as its kernel sees it; its `up` must name the cause."""
+    deadline = time.monotonic() + 200
+    while not re.search(in_status, (status := on_head(cluster, "pibramble status"))["stderr"]):
+        assert time.monotonic() < deadline, status
+        time.sleep(3)
+    assert status["exit_code"] == 5
+    up = on_head(cluster, "pibramble up")
+    assert up["exit_code"] == 5, up
+    assert by_up in up["stderr"]
+    assert "head and 2 of 3 workers" in up["stderr"]
+
+
+def the_head_is_content(cluster: Bench) -> None:
+    """Wait until the head's own `up` and `status` miss nobody."""
+    deadline = time.monotonic() + 400
+    while (up := on_head(cluster, "pibramble up"))["exit_code"] != 0:
+        assert time.monotonic() < deadline, up
+        time.sleep(3)
+    assert "head and 3 workers" in up["stderr"]
+    assert on_head(cluster, "pibramble status")["exit_code"] == 0
 
 
 def qemu(cluster: Bench, node: str) -> int:

@@ -22,6 +22,7 @@ from pibramble.cards.ext4 import Put, PutFile, PutLink, Workbench
 from pibramble.cards.fat import FatVolume
 from pibramble.cards.foundation import Base, Foundation
 from pibramble.cards.image import RawImage
+from pibramble.cards.origin import Origin, Origins
 from pibramble.cards.shelf import full_disk_told
 from pibramble.cards.store import Store
 from pibramble.errors import PibrambleError
@@ -58,6 +59,9 @@ class _Ground:
     attributes: Mapping[str, Mapping[str, bytes]]  # their extended ones
 
 
+_Task = tuple[Content, Origin]
+
+
 @attrs.frozen
 class Assembler:
     """Makes the cards of one cluster."""
@@ -73,9 +77,11 @@ class Assembler:
         """
         over = foundation.ensure(base, progress)
         contents = [of_card(self.plan, self.keyring, node, base.key) for node in nodes]
+        origins = Origins(self.plan, self.keyring)
         ground = _look(base, contents)
         cores = os.cpu_count() or 1
-        shares = [contents[number::cores] for number in range(min(cores, len(contents)))]
+        tasks = [(content, origins.of(node.name)) for content, node in zip(contents, nodes, strict=True)]
+        shares = [tasks[number::cores] for number in range(min(cores, len(tasks)))]
         stop = threading.Event()
         with (
             full_disk_told(self.store.folder),
@@ -83,7 +89,7 @@ class Assembler:
             progress.step("Making cards", total=len(nodes), unit="cards") as step,
         ):
 
-            def work(share: Sequence[Content]) -> list[Card]:
+            def work(share: Sequence[_Task]) -> list[Card]:
                 try:
                     return [*self._make_some(share, ground, over, step, stop)]
                 except BaseException:
@@ -94,20 +100,20 @@ class Assembler:
         return [made[node.name] for node in nodes]
 
     def _make_some(
-        self, share: Sequence[Content], ground: _Ground, over: Foundation, step: Step, stop: threading.Event
+        self, share: Sequence[_Task], ground: _Ground, over: Foundation, step: Step, stop: threading.Event
     ) -> Iterator[Card]:
         with Workbench(over.skeleton) as bench, RawImage(over.image) as image:
-            for content in share:
+            for content, origin in share:
                 if stop.is_set():  # another thread failed
                     return
                 began = time.monotonic()
                 runs = _differences(content, ground, over, bench, image)
-                head = self._head(content, over)
+                head = self._head(content, over, origin)
                 path = self.store.save(head, runs)
                 yield Card(head, path, path.stat().st_size, time.monotonic() - began)
                 step.advance(note=head.node)
 
-    def _head(self, content: Content, over: Foundation) -> delta.Head:
+    def _head(self, content: Content, over: Foundation, origin: Origin) -> delta.Head:
         node = self.plan.node(content.entries.node)
         return delta.Head(
             node=node.name,
@@ -119,6 +125,7 @@ class Assembler:
             size_bytes=over.layout.size_bytes,
             made_s=int(time.time()),
             version=__version__,
+            origin=origin,
         )
 
 

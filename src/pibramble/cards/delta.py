@@ -21,6 +21,7 @@ import attrs
 from pibramble import paths
 from pibramble.cards.extents import union
 from pibramble.cards.image import Extent, ImageError, RawImage
+from pibramble.cards.origin import Origin
 from pibramble.errors import PibrambleError
 
 _MAGIC = b"pibramble card 1\n"
@@ -44,6 +45,7 @@ class Head:
     size_bytes: int
     made_s: int  # seconds since 1970
     version: str  # of pibramble
+    origin: Origin = Origin()  # cards of before 2026-11-29 do not say
 
 
 def save(path: Path, head: Head, runs: Mapping[int, bytes]) -> None:
@@ -182,8 +184,9 @@ def _facts(path: Path, handle: int) -> tuple[dict[str, Any], int]:
 
 def _head(path: Path, facts: dict[str, Any]) -> Head:
     try:
-        return Head(**{field.name: facts[field.name] for field in attrs.fields(Head)})
-    except KeyError:
+        words = {field.name: facts[field.name] for field in attrs.fields(Head) if field.name != "origin"}
+        return Head(**words, origin=Origin(**facts.get("origin", {})))
+    except (KeyError, TypeError):
         raise _damaged(path) from None
 
 

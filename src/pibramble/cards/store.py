@@ -13,8 +13,9 @@ from pibramble import locks, paths
 from pibramble.cards import delta, foundation
 from pibramble.cards.content import of_card
 from pibramble.cards.delta import DeltaError, DeltaImage, Head
+from pibramble.cards.origin import Origin, Origins, same_plan
 from pibramble.files.model import Keyring
-from pibramble.plan.model import Plan
+from pibramble.plan.model import NodePlan, Plan
 
 _SUFFIX = ".delta"
 _PATIENCE_S = 600
@@ -25,6 +26,8 @@ class Worth(StrEnum):
 
     CURRENT = "up to date"
     PLAN_CHANGED = "plan changed"
+    KEYS_REPLACED = "keys replaced"  # by the same plan
+    PIBRAMBLE_CHANGED = "pibramble changed"  # the same plan and keys; the head's card carries pibramble itself
     BASE_CHANGED = "base changed"  # made anew since, or gone: the card cannot be put together any more
     NOT_PLANNED = "not in the plan"
     DAMAGED = "damaged"
@@ -92,7 +95,14 @@ class Store:
         if node is None or not node.board.firmware:
             return Stored(name, Worth.NOT_PLANNED, head, size)
         if of_card(plan, keyring, node, head.base).digest != head.digest:
-            return Stored(name, Worth.PLAN_CHANGED, head, size)
+            return Stored(name, _changed(head, Origins(plan, keyring).of(name), node), head, size)
         over = foundation.load(head.base)
         whole = over is not None and over.digest == head.base_digest
         return Stored(name, Worth.CURRENT if whole else Worth.BASE_CHANGED, head, size)
+
+
+def _changed(head: Head, now: Origin, node: NodePlan) -> Worth:
+    """Return why the card of this head is not today's. What its head does not tell is put down to the plan."""
+    if not same_plan(head.origin, now, node):
+        return Worth.PLAN_CHANGED
+    return Worth.PIBRAMBLE_CHANGED if head.origin.keys == now.keys else Worth.KEYS_REPLACED

@@ -10,7 +10,7 @@ import attrs
 import click
 
 from pibramble.cli.context import Context, print_json
-from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, wanted_option
+from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, target_option, wanted_option
 from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, UsageError
 
@@ -27,6 +27,7 @@ _PREDICTION = "prediction"
 )
 @wanted_option
 @excluded_option
+@target_option
 @click.option("--against", metavar="RUN", help="Compare with an earlier run: its id, `last`, or `prediction`.")
 @click.option("--seconds", "seconds_a_size", type=click.FloatRange(min=0.01), default=0.5, show_default=True,
               help="How long to measure each size.")  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context
-from pibramble.cli.options import ending_signals_interrupt
+from pibramble.cli.options import ending_signals_interrupt, target_option
 from pibramble.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _EXAMPLE = "pibramble copy data.csv '@workers:in/', or pibramble copy 'zero[1-4]
 
 
 @click.command(short_help="Copy files to or from many nodes.")
+@target_option
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.argument("destination")
 @click.pass_obj

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from pibramble.cli.context import Context
+from pibramble.cli.options import target_option
 from pibramble.cli.privilege import become_root_to_end
 
 
 @click.command()
+@target_option
 @click.pass_obj
 def command(context: Context) -> None:
     """Take the cluster down with all its processes, and clean up what a crash left. Keys and job records stay.

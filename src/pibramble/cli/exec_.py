@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pibramble.cli.context import Context, print_json
-from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, wanted_option
+from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, target_option, wanted_option
 from pibramble.errors import UsageError
 
 
@@ -20,6 +20,7 @@ from pibramble.errors import UsageError
 )
 @wanted_option
 @excluded_option
+@target_option
 @click.option("--gather", is_flag=True, help="Wait for all, then show same answers together.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="End the command on a node that takes longer.")  # fmt: skip

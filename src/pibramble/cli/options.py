@@ -61,6 +61,17 @@ excluded_option = click.option(
 )  # fmt: skip
 
 
+def _ask_for(ctx: click.Context, _param: click.Parameter, name: str | None) -> None:
+    if name is not None and not ctx.resilient_parsing:
+        ctx.obj.asked_target = name
+
+
+target_option = click.option(
+    "-t", "--target", metavar="NAME", expose_value=False, callback=_ask_for,
+    help="lab, emulator or hardware. [default: what is up, else on the head hardware, elsewhere the lab]",
+)  # fmt: skip
+
+
 def joined(sets: tuple[str, ...]) -> str | None:
     """Return several -w as one set; None when there was none, which is not the same as an empty one."""
     return ",".join(sets) if sets else None

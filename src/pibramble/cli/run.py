@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context
-from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, wanted_option
+from pibramble.cli.options import ending_signals_interrupt, excluded_option, joined, target_option, wanted_option
 from pibramble.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 )
 @wanted_option
 @excluded_option
+@target_option
 @click.option("-n", "--ranks", type=click.IntRange(min=1), metavar="N", help="So many ranks. [default: one a core]")
 @click.option("--ppn", "per_node", type=click.IntRange(min=1), metavar="N", help="So many ranks a node.")
 @click.option("--with-head", is_flag=True, help="The head computes, too; it gets the first ranks.")

@@ -7,11 +7,12 @@ import os
 import click
 
 from pibramble.cli.context import Context
-from pibramble.cli.options import complete_node
+from pibramble.cli.options import complete_node, target_option
 from pibramble.errors import MissingError, UnreachableError, UsageError
 
 
 @click.command(context_settings={"allow_interspersed_args": False}, short_help="Get a shell on one node.")
+@target_option
 @click.argument("node", shell_complete=complete_node)
 @click.argument("words", nargs=-1, metavar="[COMMAND]...")
 @click.pass_obj

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
-from pibramble.cli.options import excluded_option, joined, wanted_option
+from pibramble.cli.options import excluded_option, joined, target_option, wanted_option
 from pibramble.cli.tables import show_table
 from pibramble.errors import Exit
 
@@ -24,6 +24,7 @@ _CHRONY_CURES = {"lab": "`pibramble up` starts it again"}  # by target; on board
 @click.command(short_help="Ask every node how it is.")
 @wanted_option
 @excluded_option
+@target_option
 @click.option("--measure", "want_measure", is_flag=True, help="Measure the links, planned against measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.pass_obj

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pibramble.cli.context import Context, print_json
+from pibramble.cli.options import target_option
 from pibramble.cli.privilege import become_root_to_begin
 from pibramble.errors import Exit, UsageError
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     short_help="Bring the cluster up.",
     epilog="Examples: pibramble up; pibramble up --head 192.168.1.20; pibramble up --target lab",
 )
-@click.option("-t", "--target", "asked", metavar="NAME", help="lab, emulator or hardware. [default: what is up, "
-              "else on the head hardware, elsewhere the lab]")  # fmt: skip
+@target_option
 @click.option("--head", metavar="HOST[:PORT]", help="Real boards, whose head this is; remembered until `down`.")
 @click.option("--patience", "patience_s", type=click.FloatRange(min=1), metavar="SECONDS",
               help="How long the head, and then the workers, may take to greet. [default: 60]")  # fmt: skip
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was found and repaired as JSON.")
 @click.pass_obj
-def command(  # noqa: PLR0913 (each is an option)
-    context: Context, asked: str | None, head: str | None, patience_s: float | None, *, connect: bool, as_json: bool
-) -> int:
+def command(context: Context, head: str | None, patience_s: float | None, *, connect: bool, as_json: bool) -> int:
     """Bring the cluster up: all of it, or nothing. What is up already stays as it is.
 
     The lab makes every node a set of namespaces on this machine, with its own sshd, and shapes every wire to what the
@@ -43,7 +41,6 @@ def command(  # noqa: PLR0913 (each is an option)
     the head itself, or from a PC with --head. The exit code is 5 when a board is missing; the others can be used.
     """
     plan = context.plan
-    context.asked_target = asked or context.asked_target
     if head is not None or patience_s is not None:
         _name_head(context, head, patience_s)
     target = context.target

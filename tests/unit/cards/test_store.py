@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from pibramble import keys
 from pibramble.cards import foundation
 from pibramble.cards.build import Builder
 from pibramble.cards.delta import DeltaError
@@ -47,6 +49,44 @@ def test_what_each_card_is_worth(own: Workshop) -> None:
     assert worth(gone, "zero1") is Worth.NOT_PLANNED
     own.store.path("zero1").write_bytes(b"nothing")
     assert worth(own, "zero1") is Worth.DAMAGED
+
+
+def test_replaced_keys_and_another_pibramble_are_called_by_their_names(
+    own: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.make("head")
+    others = attrs.evolve(own, keyring=keys.ensure(own.plan, tmp_path / "others", QUIET))
+    assert {worth(others, name) for name in ("head", "zero1")} == {Worth.KEYS_REPLACED}
+    commented = attrs.evolve(own, plan=attrs.evolve(own.plan, source="# another comment"))
+    # The head carries the text; a worker is the same card.
+    assert (worth(commented, "head"), worth(commented, "zero1")) == (Worth.PLAN_CHANGED, Worth.CURRENT)
+    monkeypatch.setattr("pibramble.cards.content._GROW", "#!/bin/sh\n# a newer one's\n")
+    assert {worth(own, name) for name in ("head", "zero1")} == {Worth.PIBRAMBLE_CHANGED}
+    assert worth(others, "zero1") is Worth.KEYS_REPLACED
+    assert (worth(commented, "head"), worth(commented, "zero1")) == (Worth.PLAN_CHANGED, Worth.PIBRAMBLE_CHANGED)
+
+
+def test_a_newer_pibramble_that_makes_another_plan_of_the_same_text_is_not_called_a_changed_plan(
+    own: Workshop,
+) -> None:
+    written = attrs.evolve(own, plan=attrs.evolve(own.plan, source="# the cluster file"))
+    written.make("zero1")
+    newer = attrs.evolve(written, plan=attrs.evolve(written.plan, nameservers=(IPv4Address("192.0.2.1"),)))
+    assert worth(newer, "zero1") is Worth.PIBRAMBLE_CHANGED
+
+
+def test_a_card_that_does_not_say_what_it_was_made_from_is_put_down_to_the_plan(own: Workshop) -> None:
+    path = own.store.path("zero1")
+    stored = path.read_bytes()
+    begin = stored.index(b"{")
+    length = int.from_bytes(stored[begin - 4 : begin], "big")
+    facts = json.loads(stored[begin : begin + length])
+    del facts["origin"]
+    text = json.dumps(facts).encode()
+    path.write_bytes(stored[: begin - 4] + len(text).to_bytes(4, "big") + text + stored[begin + length :])
+    assert worth(own, "zero1") is Worth.CURRENT
+    changed = attrs.evolve(own, plan=attrs.evolve(own.plan, nameservers=(IPv4Address("192.0.2.1"),)))
+    assert worth(changed, "zero1") is Worth.PLAN_CHANGED
 
 
 def test_a_build_makes_what_is_missing_and_reuses_the_rest(own: Workshop) -> None:

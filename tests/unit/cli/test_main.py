@@ -36,6 +36,30 @@ def test_a_misspelt_verb_is_answered_with_the_nearest(desk: Path) -> None:
     assert "Did you mean `status`?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",), ("down",), ("exec", "true"), ("copy", "cluster.toml", "head:"), ("ssh", "head", "true"),
+        ("run", "/bin/true"), ("bench",), ("swarm", "status"), ("up",),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("option", ["-t", "--target"])
+def test_a_target_is_named_before_a_verb_or_after_it(desk: Path, words: tuple[str, ...], option: str) -> None:
+    verb, *rest = words
+    (desk / "cluster.toml").write_text(f'{XMAS}\n[containers]\nengine = "docker-swarm"\n')
+    for argv in ([option, "nowhere", verb, *rest], [verb, option, "nowhere", *rest]):
+        done = pibramble(desk, *argv)
+        assert done.returncode == 2
+        assert "there is no target `nowhere`" in done.stderr
+
+
+def test_an_emulated_cluster_is_taken_down_as_it_was_brought_up(desk: Path) -> None:
+    done = pibramble(desk, "down", "--target", "emulator")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("Switching the emulated boards off")
+    assert done.stderr.endswith("xmas was not up\n")
+
+
 @pytest.mark.parametrize("words", [("plan",), ("plan", "--json"), ("schema",)])
 def test_a_full_disk_is_no_defect(desk: Path, words: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:

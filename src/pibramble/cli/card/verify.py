@@ -18,6 +18,8 @@ from pibramble.errors import Exit, UsageError
 def command(context: Context, nodes: str | None, *, boot: bool, as_json: bool) -> int:
     """Say whether the cards of NODES (default: all) will do, before they are written.
 
+    A card that is not today's is called what it is (`not built`, `plan changed` ...) and not tried.
+
     Compares each with today's plan and has its file systems checked (e2fsck, fsck.fat). With --boot each is also
     started in the emulator, which takes minutes, until its system has come up: links stay unplugged. Ends with 1 when
     one will not do. Nothing is written to a card.
@@ -34,7 +36,7 @@ def command(context: Context, nodes: str | None, *, boot: bool, as_json: bool) -
     if as_json:
         print_json(verdicts)
     else:
-        show_table(("NODE", "VERDICT", "SEEN"), [(v.node, "good" if v.good else "bad", v.seen) for v in verdicts])
+        show_table(("NODE", "VERDICT", "SEEN"), [(v.node, v.verdict, v.seen) for v in verdicts])
         for verdict in verdicts:
             if not verdict.good:
                 click.echo(f"pibramble: {verdict.node}: {verdict.problem}", err=True)

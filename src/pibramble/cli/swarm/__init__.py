@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pibramble.cli.main import LazyGroup, Verb
+from pibramble.cli.options import target_option
 
 SWARM_VERBS = {
     "up": Verb("swarm.up", "Make the head the manager, and join the workers.", "Swarm"),
@@ -24,6 +25,7 @@ class SwarmGroup(LazyGroup):
 
 
 @click.command(cls=SwarmGroup)
+@target_option
 def command() -> None:
     """Run containers on the bramble with Docker Swarm, Docker's own scheduler.
 

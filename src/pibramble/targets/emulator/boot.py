@@ -18,6 +18,7 @@ _STUCK_S = 60.0  # a kernel that says nothing for so long will say nothing more
 _STARTS = 3
 _TAIL_LINES = 12
 _ORDER = tuple(Stage)
+FELL_SILENT = "fell silent while its kernel started"
 
 
 class BootError(PibrambleError):
@@ -97,6 +98,18 @@ class Watch:
             self._lines.say(name, node.shown)
             self._ask("start", name)
 
+    def starts(self, name: str) -> int:
+        """Return how often a node's machine was given power for this boot: more than once when it fell silent."""
+        return self._nodes[name].starts
+
+    def restarted(self) -> list[str]:
+        """Return a sentence for each node that was started more than once."""
+        return [
+            f"{name} {FELL_SILENT}, and came up at start {node.starts}; `pibramble emulator differences` says more"
+            for name, node in self._nodes.items()
+            if node.starts > 1
+        ]
+
     def ready(self, name: str) -> None:
         """Somebody has logged in."""
         self._reach(name, Stage.READY)
@@ -115,8 +128,15 @@ class Watch:
             f"nothing it said tells why; it came as far as {node.stage}",
             f"all it said: {node.log}",
         )
+        again = [f"it {FELL_SILENT} before: this was start {node.starts}"] if node.starts > 1 else []
         hint = "\n".join(
-            [f"likely: {reason}", cure, "its console's last lines:", *(f"  {line}" for line in tail.splitlines())]
+            [
+                f"likely: {reason}",
+                cure,
+                *again,
+                "its console's last lines:",
+                *(f"  {line}" for line in tail.splitlines()),
+            ]
         )
         return BootError(f"{name} did not come up: {what}", hint=hint, exit_code=Exit.FAILED)
 

@@ -99,6 +99,12 @@ DIFFERENCES = (
         "the board stands still, or starts anew by its watchdog",
         "the emulated board ends (panic=-1), so that `up` can say so",
     ),
+    Difference(
+        "a silent boot",
+        "a kernel that says nothing more stays so until somebody pulls the plug",
+        "a kernel that says nothing for 60 s before systemd starts is taken for a hang of QEMU's, as it happens on a "
+        "busy PC: its board is started again, twice at most. `up` and `card verify --boot` say how often",
+    ),
 )
 
 # What `bench` says below its figures.

@@ -18,12 +18,12 @@ from pibramble.progress import Progress
 from pibramble.spec.model import Link
 from pibramble.targets import sockets
 from pibramble.targets.base import NodeState, TargetState, UpReport
-from pibramble.targets.emulator import prepare
+from pibramble.targets.emulator import extras, prepare
 from pibramble.targets.emulator.boot import Watch
 from pibramble.targets.emulator.command import Places, Port, free_port, ports, uplink
 from pibramble.targets.emulator.differences import ABOUT_TIMES, NOT_MODELLED
 from pibramble.targets.emulator.extras import Backplane
-from pibramble.targets.emulator.keeping import start_keeper
+from pibramble.targets.emulator.keeping import end_keeper, start_keeper
 from pibramble.targets.emulator.order import Facts, LineOrder, Order, socket_paths
 from pibramble.targets.emulator.stages import Stage
 from pibramble.targets.emulator.state import EmulatorState, control_socket
@@ -60,10 +60,10 @@ class Emulator:
                     hint="`pibramble down` ends it, then `pibramble up --target emulator` brings the new one up",
                 )
             if state is None:
-                self._build(plan, keys(), progress, connect=connect)
+                remarks = self._build(plan, keys, progress, connect=connect)
             else:
-                self._repair(plan, state, progress, connect=connect)
-        return UpReport()
+                remarks = self._repair(plan, state, progress, connect=connect)
+        return UpReport(remarks=tuple(remarks))
 
     def down(self, progress: Progress) -> bool:
         """End everything; return whether there was anything."""
@@ -110,11 +110,14 @@ class Emulator:
 
     # -- up -----------------------------------------------------------------------------------------------------------
 
-    def _build(self, plan: Plan, keyring: Keyring, progress: Progress, *, connect: bool) -> None:
+    def _build(self, plan: Plan, keys: Callable[[], Keyring], progress: Progress, *, connect: bool) -> list[str]:
+        """Boot everything; return what a person should know of it."""
+        # What the plan alone rules out comes first: cards take minutes to make, for nothing then.
         nodes = nodes_with_cards(plan)
+        prepare.check_wires(plan, nodes)
         prepare.check_programs(nodes)
         store = Store(self._state_folder)
-        check_cards(store, plan, keyring)
+        check_cards(store, plan, keys())
         self._destroy()  # what a crashed run may have left
         try:
             folder = self._sockets()
@@ -131,19 +134,21 @@ class Emulator:
                     with store.image(node.name) as image:
                         orders[node.name] = bench.prepare(node, image, self._folder / node.name)
                 control = str(control_socket(folder))
-                order = Order(orders, _lines(plan, folder), control, cables.fileno(), backplane.token)
+                usb = tuple(worker.name for worker in extras.usb_workers(plan))
+                order = Order(orders, _lines(plan, folder), control, cables.fileno(), backplane.token, usb)
                 logs = {node.name: Path(orders[node.name].log) for node in nodes}
                 keeper = start_keeper(order, self._folder / "keeper.log")
                 state = EmulatorState(keeper, digest(plan), bench.uplink.ssh_port, str(folder))
                 state.save(self._file)
                 watch = Watch(logs, lines, state.ask)
                 self._come_up(plan, [node.name for node in nodes], state, watch, connect=connect)
+                return watch.restarted()
         except BaseException:
             self._destroy()
             raise
 
-    def _repair(self, plan: Plan, state: EmulatorState, progress: Progress, *, connect: bool) -> None:
-        """Start the machines that have ended, and open what is not open."""
+    def _repair(self, plan: Plan, state: EmulatorState, progress: Progress, *, connect: bool) -> list[str]:
+        """Start the machines that have ended, and open what is not open; return what a person should know of it."""
         facts = state.ask("facts")
         dead = [name for name, node in facts.nodes.items() if not node.running]
         with progress.lines(dead) as lines:
@@ -151,6 +156,7 @@ class Emulator:
             for name in dead:
                 state.ask("start", name)
             self._come_up(plan, dead, state, watch, connect=connect)
+            return watch.restarted()
 
     def _come_up(
         self, plan: Plan, booting: Sequence[str], state: EmulatorState, watch: Watch, *, connect: bool
@@ -198,7 +204,7 @@ class Emulator:
         state = EmulatorState.load(self._file)
         sockets.end_all(self._ssh_sockets())
         if state:
-            state.keeper.kill()  # and with it the kernel ends every machine
+            end_keeper(state.keeper)
         sockets.remove(self._sockets())
         if self._folder.is_dir():
             for folder in self._folder.iterdir():

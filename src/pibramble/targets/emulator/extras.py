@@ -37,7 +37,7 @@ class Backplane:
 
 def has_backplane(plan: Plan, node: NodePlan) -> bool:
     """Say whether the node has a USB cable at one of its ends."""
-    return bool(_cables(plan)) if node.role is Role.HEAD else _is_usb(node)
+    return bool(usb_workers(plan)) if node.role is Role.HEAD else _is_usb(node)
 
 
 def archive(plan: Plan, node: NodePlan, backplane: Backplane, *, verify: bool = False) -> bytes:
@@ -88,7 +88,7 @@ def backplane_mac(plan: Plan, node: NodePlan) -> str:
 def _words(plan: Plan, node: NodePlan) -> list[str]:
     if node.role is not Role.HEAD:
         return [node.name]
-    cables = _cables(plan)
+    cables = usb_workers(plan)
     if len(cables) > _PORTS:
         raise UsageError(
             f"{len(cables)} workers hang on the head by USB, and an emulated head has {_PORTS} ports for them",
@@ -97,7 +97,8 @@ def _words(plan: Plan, node: NodePlan) -> list[str]:
     return [word for worker in cables for word in (worker.name, str(worker.link.head_mac if worker.link else ""))]
 
 
-def _cables(plan: Plan) -> list[NodePlan]:
+def usb_workers(plan: Plan) -> list[NodePlan]:
+    """Return the workers that hang on the head by a USB cable."""
     return [worker for worker in plan.workers if _is_usb(worker)]
 
 

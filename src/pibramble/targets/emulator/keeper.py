@@ -141,8 +141,12 @@ class Keeper:
             for name, line in self._lines.items()
         }
         links |= {
-            name: LinkFacts(joined=name in self._cables.connected, plugged=times, vain=self._cables.vain.get(name, 0))
-            for name, times in self._cables.plugged.items()
+            name: LinkFacts(
+                joined=name in self._cables.connected,
+                plugged=self._cables.plugged.get(name, 0),
+                vain=self._cables.vain.get(name, 0),
+            )
+            for name in self._order.cables
         }
         return Facts(nodes, links)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pibramble import proc
@@ -22,7 +22,18 @@ def kept(order: Order, log: Path) -> Iterator[EmulatorState]:
     try:
         yield EmulatorState(keeper, "", 0, str(Path(order.control).parent))
     finally:
-        keeper.kill()
+        end_keeper(keeper)
+
+
+def end_keeper(keeper: Process) -> None:
+    """End the keeper, and return when its machines have ended, too: the kernel sees to it, in a moment of its own."""
+    machines = []
+    for pid in keeper.children():
+        with suppress(ProcessLookupError):  # it has ended by itself
+            machines.append(Process.of(pid))
+    keeper.kill()
+    for machine in machines:
+        machine.kill()
 
 
 def start_keeper(order: Order, log: Path) -> Process:

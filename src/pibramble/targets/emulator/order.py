@@ -39,6 +39,7 @@ class Order:
     control: str  # the keeper's own socket
     cables_fd: int  # a listening socket for the USB cables, handed down
     token: str
+    cables: tuple[str, ...] = ()  # the workers at their ends
 
     def text(self) -> str:
         """Return it for the keeper's standard input."""
@@ -52,7 +53,7 @@ class Order:
             name: NodeOrder(**{**facts, "argv": tuple(facts["argv"])}) for name, facts in data.pop("nodes").items()
         }
         lines = {name: LineOrder(**facts) for name, facts in data.pop("lines").items()}
-        return cls(nodes=nodes, lines=lines, **data)
+        return cls(nodes=nodes, lines=lines, cables=tuple(data.pop("cables")), **data)
 
 
 @attrs.frozen

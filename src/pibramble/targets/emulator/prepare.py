@@ -14,7 +14,7 @@ from pibramble.cards.delta import DeltaImage
 from pibramble.errors import MissingError
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.targets.emulator import bootfiles, cpio, extras
-from pibramble.targets.emulator.command import Places, Uplink, command
+from pibramble.targets.emulator.command import Places, Uplink, command, uplink
 from pibramble.targets.emulator.differences import command_line
 from pibramble.targets.emulator.extras import Backplane
 from pibramble.targets.emulator.machines import machine_for
@@ -38,6 +38,16 @@ def check_programs(nodes: Sequence[NodePlan]) -> None:
             f"the emulator needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
             hint=f"sudo apt-get install --no-install-recommends {' '.join(sorted(set(missing.values())))}",
         )
+
+
+def check_wires(plan: Plan, nodes: Sequence[NodePlan]) -> None:
+    """Return when the nodes' machines can be made and wired. Raises UsageError, as `Bench.prepare` would.
+
+    That takes the plan alone: the machines are worked out over files that are not there, and forgotten.
+    """
+    for node in nodes:
+        extras.archive(plan, node, Backplane(0, ""))
+        command(plan, node, machine_for(node), Places(Path(), Path(), node.name), "", uplink(plan, 0, Path()))
 
 
 @attrs.frozen

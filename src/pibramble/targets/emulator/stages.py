@@ -50,6 +50,16 @@ _TROUBLES = (
         _BUILD_ANEW,
     ),
     _Trouble(
+        re.compile(r"VFS: Unable to mount root fs"),  # the kernel's, init/do_mounts.c
+        "the kernel cannot mount its root: the card's partition table or its root file system is damaged",
+        _BUILD_ANEW,
+    ),
+    _Trouble(
+        re.compile(r"Failed to execute /sbin/init, giving up|No working init found|Freezing execution"),
+        "systemd cannot go on: programs or libraries of the root file system are missing or damaged",
+        _BUILD_ANEW,
+    ),
+    _Trouble(
         re.compile(r"Out of memory: Killed|Kernel panic - not syncing: System is deadlocked on memory"),
         "it ran out of memory",
         "512 MB are all that such a board has: leave something out",
@@ -67,7 +77,11 @@ _TROUBLES = (
     _Trouble(re.compile(r"Kernel panic"), "the kernel panicked", "the console's log says why: {log}"),
 )
 
-_HOPELESS = re.compile(r"You are in emergency mode|You are in rescue mode|root account is locked")
+# What PID 1 says last when it cannot go on (systemd's src/core/main.c, crash-handler.c) ends in `Freezing execution`.
+_HOPELESS = re.compile(
+    r"You are in emergency mode|You are in rescue mode|root account is locked|"
+    r"Failed to execute /sbin/init, giving up|Freezing execution"
+)
 _REBOOT = re.compile(r"reboot: Restarting system")
 _NO_REBOOT = re.compile(r"Kernel panic|panic= boot argument")
 _BORN = re.compile(r"Linux version ")

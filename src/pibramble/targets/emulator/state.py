@@ -55,11 +55,23 @@ class EmulatorState:
                 connection.sendall(request)
                 answer: dict[str, Any] = json.loads(connection.makefile("rb").read())
         except (OSError, ValueError) as error:
-            message = f"the emulator's keeper (process {self.keeper.pid}) does not answer: {error}"
+            message = f"the emulator's keeper (process {self.keeper.pid}) does not answer: {self._why(error)}"
             raise NotUpError(message, hint="`pibramble down`, then `pibramble up --target emulator`") from None
         if "error" in answer:
             raise NotUpError(f"the emulator's keeper refused `{do} {node}`: {answer['error']}")
         return Facts.read(answer)
+
+    def _why(self, error: Exception) -> str:
+        """Return in words why there was no answer."""
+        match error:
+            case FileNotFoundError():
+                return f"its socket {self.control} is gone"
+            case TimeoutError():
+                return f"nothing came from {self.control} within {_ANSWER_S} s"
+            case OSError():
+                return f"{self.control}: {(error.strerror or str(error)).lower()}"
+            case _:
+                return f"what came from {self.control} makes no sense"
 
 
 def control_socket(sockets: Path) -> Path:

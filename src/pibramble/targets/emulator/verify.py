@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -20,7 +22,7 @@ from pibramble.plan.model import NodePlan, Plan
 from pibramble.progress import Progress, SilentProgress
 from pibramble.targets import sockets
 from pibramble.targets.emulator import prepare
-from pibramble.targets.emulator.boot import BootError, Watch
+from pibramble.targets.emulator.boot import FELL_SILENT, BootError, Watch
 from pibramble.targets.emulator.command import free_port, uplink
 from pibramble.targets.emulator.extras import Backplane
 from pibramble.targets.emulator.keeping import kept
@@ -29,8 +31,10 @@ from pibramble.targets.emulator.state import control_socket
 
 _PATIENCE_S = 420.0  # on an idle PC some 60 s
 _FSCK_S = 600
-_SAID = re.compile(r"pibramble-verify: (\w+) *(.*?)\s*$", re.MULTILINE)
-_DONE = "pibramble-verify: done"
+# What guest/verify says: words, and the first digits of their digest. Lines that the kernel has torn may overlap.
+_SAID = re.compile(r"(?=pibramble-verify: (\w+)( [^\r\n]*?)\|([0-9a-f]{8}))")
+_DIGITS = 8
+_FACTS = ("host", "state", "failed", "sshd", "root")
 _FSCK_FAT_DIRTY = 1  # fsck.fat(8): errors that it would have corrected
 
 
@@ -40,8 +44,10 @@ class Verdict:
 
     node: str
     good: bool
+    verdict: str  # in a word: good, bad, or what a card that was not tried is (`not built`)
     seen: str  # what was tried and went well
     problem: str = ""
+    starts: int = 0  # how often its machine was started: more than once when a boot fell silent
 
 
 @attrs.frozen
@@ -53,22 +59,27 @@ class Verifier:
     folder: Path  # the cluster's state folder
 
     def verify(self, node: NodePlan, progress: Progress, *, boot: bool) -> Verdict:
-        """Verify one card. Raises MissingError without the programs that it takes; what is wrong is the verdict."""
+        """Verify one card; what is wrong with it is the verdict.
+
+        Raises MissingError without the programs that a boot takes, UsageError for what the emulator cannot be.
+        """
         if boot:
+            prepare.check_wires(self.plan, [node])
             prepare.check_programs([node])
         store = Store(self.folder)
         worth = store.judge(node.name, self.plan, self.keyring).worth
         if worth is not Worth.CURRENT:
-            return Verdict(node.name, good=False, seen="", problem=f"{worth}: `pibramble card build {node.name}`")
+            problem = f"{worth}: `pibramble card build {node.name}`"
+            return Verdict(node.name, good=False, verdict=worth, seen="", problem=problem)
         try:
             with store.image(node.name) as image:
                 with progress.step(f"Checking the file systems of {node.name}"):
                     _check_file_systems(image)
                 if not boot:
-                    return Verdict(node.name, good=True, seen="as planned, file systems clean")
+                    return Verdict(node.name, good=True, verdict="good", seen="as planned, file systems clean")
                 return self._boot(node, image, progress)
         except (BootError, DeltaError, UncleanError) as error:
-            return Verdict(node.name, good=False, seen="as planned", problem=str(error))
+            return Verdict(node.name, good=False, verdict="bad", seen="as planned", problem=str(error))
 
     def _boot(self, node: NodePlan, image: DeltaImage, progress: Progress) -> Verdict:
         scratch = self.folder / "emulator" / f"verify-{node.name}"
@@ -85,8 +96,12 @@ class Verifier:
                 order = Order({node.name: machine}, {}, str(control_socket(wires)), cables.fileno(), "nobody")
                 with kept(order, scratch / "keeper.log") as state:
                     watch = Watch({node.name: log}, lines, state.ask)
-                    watch.wait(lambda: _DONE in _text(log), time.monotonic() + _PATIENCE_S, "its boot")
-            return _judge(node, _text(log), time.monotonic() - began)
+                    try:
+                        watch.wait(lambda: _all_said(log), time.monotonic() + _PATIENCE_S, "its boot")
+                    except BootError as error:
+                        starts = watch.starts(node.name)
+                        return Verdict(node.name, False, "bad", "as planned", str(error), starts)  # noqa: FBT003
+            return judge(node, facts(_text(log)), time.monotonic() - began, watch.starts(node.name))
         finally:
             prepare.remove(scratch)
             sockets.remove(wires)
@@ -114,18 +129,37 @@ def _check_file_systems(image: DeltaImage) -> None:
             raise UncleanError("its boot partition is not clean", hint=fat.stdout.strip()[-600:])
 
 
-def _judge(node: NodePlan, console: str, seconds: float) -> Verdict:
-    said = dict(_SAID.findall(console))
-    seen = f"booted in {seconds:.0f} s here: {said.get('state', '')}, root {said.get('root', '?')}"
+def facts(console: str) -> dict[str, str]:
+    """Return what the guest has said of its boot, as far as it came through whole. Of a later boot, the later word."""
+    return {
+        key: words.strip()
+        for key, words, digits in _SAID.findall(console)
+        if hashlib.sha256(f"{key}{words.removesuffix(' ')}".encode()).hexdigest()[:_DIGITS] == digits
+    }
+
+
+def judge(node: NodePlan, said: Mapping[str, str], seconds: float, starts: int) -> Verdict:
+    """Return what is to be thought of a boot after which the guest has `said` so (facts)."""
+    state, failed = said.get("state", "nothing"), said.get("failed", "")
+    accepted, _, words = said.get("sshd", "").partition(" ")
     problems = []
     if said.get("host") != node.name:
         problems.append(f"it calls itself {said.get('host', 'nothing')}")
-    state, *failed = said.get("state", "unknown").split()
     if state != "running":
-        problems.append(f"systemd says {state}: {', '.join(failed) or 'no unit has failed'}")
-    if said.get("sshd") != "ok":
-        problems.append(f"sshd refuses its configuration: {said.get('sshd')}")
-    return Verdict(node.name, good=not problems, seen=seen, problem="; ".join(problems))
+        problems.append(f"systemd says {state}: {', '.join(failed.split()) or 'no unit has failed'}")
+    if accepted != "0":
+        problems.append(f"sshd refuses its configuration: {words or 'without a word'}")
+    seen = [f"booted in {seconds:.0f} s here: {state}", f"root {said.get('root', '?')}"]
+    if starts > 1:
+        seen.append(f"at start {starts}: before, it {FELL_SILENT}")
+    if accepted == "0" and words:
+        seen.append(f"sshd warns: {words}")
+    verdict = "bad" if problems else "good"
+    return Verdict(node.name, not problems, verdict, ", ".join(seen), "; ".join(problems), starts)
+
+
+def _all_said(log: Path) -> bool:
+    return facts(_text(log)).keys() >= set(_FACTS)
 
 
 def _text(log: Path) -> str:

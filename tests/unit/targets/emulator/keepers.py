@@ -38,15 +38,17 @@ class Bench:
     def log(self, node: str) -> Path:
         return self.folder / f"{node}.log"
 
-    def order(self, *, lines: tuple[str, ...] = (), **machines: tuple[str, ...]) -> Order:
+    def order(self, *, lines: tuple[str, ...] = (), cables: tuple[str, ...] = (), **machines: tuple[str, ...]) -> Order:
         nodes = {
             name: NodeOrder(argv, str(self.log(name)), str(self.folder / f"{name}.errors"))
             for name, argv in machines.items()
         }
         serial = {name: LineOrder(*socket_paths(self.wires, name), baud=None) for name in lines}
-        return Order(nodes, serial, str(control_socket(self.wires)), self.cables.fileno(), TOKEN)
+        return Order(nodes, serial, str(control_socket(self.wires)), self.cables.fileno(), TOKEN, cables)
 
-    def start(self, *, lines: tuple[str, ...] = (), **machines: tuple[str, ...]) -> EmulatorState:
-        keeper = start_keeper(self.order(lines=lines, **machines), self.folder / "keeper.log")
+    def start(
+        self, *, lines: tuple[str, ...] = (), cables: tuple[str, ...] = (), **machines: tuple[str, ...]
+    ) -> EmulatorState:
+        keeper = start_keeper(self.order(lines=lines, cables=cables, **machines), self.folder / "keeper.log")
         self.keepers.append(keeper)
         return EmulatorState(keeper, "digest", 22_022, str(self.wires))

@@ -123,13 +123,21 @@ def test_a_keeper_that_knows_of_more_nodes_is_asked_for_ours_alone(bench: Bench)
     watch.look()
 
 
-@pytest.mark.parametrize("said", ["You are in emergency mode.", "root account is locked, cannot open an access shell"])
-def test_a_boot_that_has_given_up_is_not_waited_for(bench: Bench, said: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("You are in emergency mode.", "systemd gave up"),
+        ("root account is locked, cannot open an access shell", "systemd gave up"),
+        ("[!!!!!!] Failed to execute /sbin/init, giving up.", "systemd cannot go on"),
+        ("systemd[1]: Freezing execution.", "systemd cannot go on"),
+    ],
+)
+def test_a_boot_that_has_given_up_is_not_waited_for(bench: Bench, said: str, reason: str) -> None:
     watch = bench.watch()
     bench.write("zero1", KERNEL + SYSTEMD + said)
     with pytest.raises(BootError, match="zero1 did not come up: its boot has failed") as error:
         watch.look()
-    assert "systemd gave up" in error.value.hint
+    assert f"likely: {reason}" in error.value.hint
 
 
 def test_a_kernel_that_has_fallen_silent_is_started_again_twice_and_no_more(
@@ -147,6 +155,14 @@ def test_a_kernel_that_has_fallen_silent_is_started_again_twice_and_no_more(
     assert bench.said[-1][1].startswith(
         "kernel 0 s, fell silent, started again, kernel 0 s, fell silent, started again"
     )
+    assert watch.starts("zero1") == 3
+    assert watch.restarted() == [
+        "zero1 fell silent while its kernel started, and came up at start 3; `pibramble emulator differences` says more"
+    ]
+    bench.ended["zero1"] = "it has ended"
+    with pytest.raises(BootError) as error:
+        watch.look()
+    assert "it fell silent while its kernel started before: this was start 3" in error.value.hint
 
 
 def test_a_system_that_says_nothing_for_long_is_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +174,4 @@ def test_a_system_that_says_nothing_for_long_is_left_alone(bench: Bench, monkeyp
     time.sleep(0.1)
     watch.look()
     assert bench.asked == []
+    assert watch.restarted() == []

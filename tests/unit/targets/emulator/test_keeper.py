@@ -13,8 +13,8 @@ import attrs
 import pytest
 
 from pibramble.errors import Exit, NotUpError, PibrambleError
-from pibramble.targets.emulator.keeping import start_keeper
-from pibramble.targets.emulator.order import Facts, LineOrder, NodeFacts, socket_paths
+from pibramble.targets.emulator.keeping import end_keeper, start_keeper
+from pibramble.targets.emulator.order import Facts, LineOrder, LinkFacts, NodeFacts, socket_paths
 from pibramble.targets.emulator.state import EmulatorState
 from pibramble.targets.processes import Process
 from tests.unit.targets.emulator.keepers import FOREVER, PATIENCE_S, TOKEN, Bench, until
@@ -114,6 +114,14 @@ def test_with_the_keeper_everything_ends_however_it_ends(bench: Bench, number: s
     until(lambda: not any(process.alive() for process in [state.keeper, *running]))
 
 
+def test_when_the_keeper_has_been_ended_no_machine_runs_any_more(bench: Bench) -> None:
+    state = bench.start(head=FOREVER, **{f"zero{number}": FOREVER for number in range(20)})
+    running = machines(state)
+    assert len(running) == 21
+    end_keeper(state.keeper)
+    assert not any(process.alive() for process in [state.keeper, *running])
+
+
 def test_a_keeper_that_goes_the_moment_it_has_started_a_machine_takes_it_along(bench: Bench) -> None:
     name = f"1000.{os.getpid()}{time.monotonic_ns()}"  # of these machines and no others
     for _ in range(10):
@@ -141,8 +149,8 @@ def test_a_serial_link_is_cut_and_joined_and_its_bytes_are_counted(bench: Bench)
 
 
 def test_usb_cables_are_paired_at_the_socket_that_was_handed_down(bench: Bench) -> None:
-    state = bench.start(head=FOREVER, zero1=FOREVER)
-    assert "zero1" not in state.ask("facts").links
+    state = bench.start(cables=("zero1",), head=FOREVER, zero1=FOREVER)
+    assert state.ask("facts").links == {"zero1": LinkFacts(joined=False, plugged=0, vain=0)}
     ends = [socket.create_connection(bench.cables.getsockname(), PATIENCE_S) for _ in range(2)]
     for end, which in zip(ends, ("head", "worker"), strict=True):
         end.sendall(f"{TOKEN} {which} zero1\n".encode())
@@ -186,6 +194,16 @@ def test_a_keeper_that_is_gone_is_said_to_be_gone(bench: Bench) -> None:
         state.ask("facts")
     assert error.value.exit_code == Exit.NOT_UP
     assert error.value.hint == "`pibramble down`, then `pibramble up --target emulator`"
+
+
+def test_a_socket_that_is_gone_is_named(bench: Bench) -> None:
+    state = bench.start(head=FOREVER)
+    state.control.unlink()
+    with pytest.raises(NotUpError) as error:
+        state.ask("facts")
+    assert error.value.message == (
+        f"the emulator's keeper (process {state.keeper.pid}) does not answer: its socket {state.control} is gone"
+    )
 
 
 def test_a_keeper_that_cannot_start_says_why(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pibramble.plan.resolve import resolve
 from pibramble.progress import SilentProgress
 from pibramble.spec.model import Cluster, HeadSection, Link, WorkerGroup
 from pibramble.targets.emulator.emulator import Emulator, check_cards, nodes_with_cards
-from pibramble.targets.emulator.prepare import check_programs, disk_size
+from pibramble.targets.emulator.prepare import check_programs, check_wires, disk_size
 from tests.unit.cards.bases import make_base
 
 PLAN = resolve(Cluster(head=HeadSection(board="pi-1b"), workers=(WorkerGroup(name="zero1"),)))
@@ -53,6 +54,37 @@ def test_cards_that_are_not_are_named_each_with_what_is_the_matter(cards: tuple[
         "zero2: not built",
         "`pibramble card build` makes them",
     ]
+
+
+def worker(**more: object) -> WorkerGroup:
+    return WorkerGroup(name="aplus", board="pi-1a-plus", link=Link.SERIAL, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        ((WorkerGroup(name="zero[1-9]"),), "9 workers hang on the head by USB, and an emulated head has 8 ports"),
+        ((worker(head_port="/dev/ttyUSB1"),), "head has a link on /dev/ttyUSB1, which the emulated pi-1b has not"),
+    ],
+    ids=["nine USB workers", "a lone second adapter"],
+)
+def test_what_the_plan_alone_rules_out_is_refused_before_keys_are_made_or_cards_asked_for(
+    workers: tuple[WorkerGroup, ...], said: str, tmp_path: Path
+) -> None:
+    target = Emulator(tmp_path / "state")
+    plan = resolve(Cluster(head=HeadSection(board="pi-1b"), workers=workers))
+
+    def keys_of() -> Keyring:
+        pytest.fail("keys were made")
+
+    with pytest.raises(UsageError, match=re.escape(said)):
+        target.up(plan, keys_of, SilentProgress())
+    assert {path.name for path in (tmp_path / "state").iterdir()} <= {"emulator.lock"}
+
+
+def test_what_the_machines_can_be_wired_as_is_not_refused(plan: Plan) -> None:
+    check_wires(plan, plan.nodes)
+    check_wires(PLAN, PLAN.nodes)
 
 
 def test_a_pc_starts_from_no_card() -> None:

@@ -65,6 +65,15 @@ def test_how_far_a_boot_has_come(console: str, expected: Stage) -> None:
         ("EXT4-fs (mmcblk0p2): VFS: Can't find ext4 filesystem", "is damaged", "card build z --anew"),
         ("EXT4-fs error (device mmcblk0p2): ext4_lookup:1609: inode #2", "is damaged", "card build z --anew"),
         ("/dev/mmcblk0p2: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.", "is damaged", "card build z --anew"),
+        # The kernel's (init/do_mounts.c, init/main.c) and systemd's own words (src/core/main.c).
+        (PANIC, "cannot mount its root", "card build z --anew"),
+        ("[    9.1] Kernel panic - not syncing: No working init found.", "systemd cannot go on", "card build z --anew"),
+        (
+            "[    9.1] systemd[1]: Failed to execute /sbin/init, giving up: Exec format error",
+            "systemd cannot go on",
+            "card build z --anew",
+        ),
+        ("[!!!!!!] Failed to mount early API filesystems.\nFreezing execution.", "cannot go on", "card build z --anew"),
         ("Out of memory: Killed process 412 (cc1) total-vm:182120kB", "out of memory", "512 MB"),
         ("You are in emergency mode. After logging in, type", "systemd gave up", "/log"),
         ("[FAILED] Failed to start ssh.service - OpenBSD Secure Shell server.", "sshd did not start", "/log"),

@@ -87,13 +87,15 @@ def test_a_console_is_read_also_when_its_node_is_off(desk: Desk) -> None:
 
 
 def test_wires_are_listed_pulled_and_joined(desk: Desk, bench: Bench) -> None:
-    state = bench.start(lines=("aplus",), head=FOREVER, zero1=FOREVER, aplus=FOREVER)
+    state = bench.start(lines=("aplus",), cables=("zero1",), head=FOREVER, zero1=FOREVER, aplus=FOREVER)
     desk.state.mkdir(parents=True, exist_ok=True)
     state.save(desk.state / "emulator.json")
 
     table = desk.type("links").stdout.splitlines()
     assert " ".join(table[0].split()) == "WORKER LINK STATE TO WORKER TO HEAD LOST PLUGGED IN VAIN"
     assert table[1].split() == ["aplus", "serial", "joined", "0", "B", "0", "B", "0", "B", "0", "-"]
+    # A cable that neither end has been plugged into yet has its row, too.
+    assert table[2].split() == ["zero1", "usb", "apart", "-", "-", "-", "0", "0"]
 
     done = desk.type("unplug", "aplus", "--link")
     assert (done.returncode, done.stderr) == (Exit.OK, "the link of aplus is cut\n")
