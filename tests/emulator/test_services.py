@@ -73,7 +73,7 @@ def test_gpsd_reads_the_uart_and_the_heads_clock_follows_it(equipped: Bench) -> 
     """A UART, unlike a pseudo-terminal, gives gpsd's time to chronyd: a board that woke up months ago steps to today.
 
     The worker, which had the head's old time, follows. While there is a receiver, an emulated head's clock, at half the
-    speed of ours, is stepped again and again, which a worker takes for a source that varies too much; so it is taken away.
+    speed of ours, is stepped again and again, which a worker takes for a source that varies too much. So it goes away.
     """
     with services.receiver(equipped, port(equipped, "gps")):
         until(lambda: "3D" in equipped.run("exec", "-w", "head", "--", "pibramble gps --once").stdout, "a fix")

@@ -65,7 +65,7 @@ class Opened:
             fcntl.ioctl(self.descriptor, termios.TIOCEXCL)
 
     def _stop_echo(self) -> None:
-        """Before anything slow: Linux opens a port as if somebody sat there, and what a board says would go back to it."""
+        """Before anything slow: Linux opens a port as if somebody sat there, so that what comes goes back."""
         with suppress(termios.error):
             attributes = termios.tcgetattr(self.descriptor)
             attributes[_LFLAG] = 0
