@@ -63,7 +63,8 @@ def power_total(feeding: Feeding) -> Iterator[Finding]:
     if limit is not None and (case := load.first_over(limit)):
         takers = feeding.head_plugs
         board = feeding.board(feeding.head)
-        message = f"{_some(takers)} together draw {_figures(load)}; the USB ports of a {board} give {limit} mA in all"
+        draw = "together draw" if len(takers) > 1 else "draws"
+        message = f"{_some(takers)} {draw} {_figures(load)}; the USB ports of a {board} give {limit} mA in all"
         yield _finding("power-total", _HEAD, f"{message}: too little {case}")
 
 

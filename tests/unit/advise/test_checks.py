@@ -206,7 +206,9 @@ def test_the_hubs_that_are_advised_help(head: str, workers: int) -> None:
 def test_another_hub_is_advised_where_it_helps() -> None:
     text = four().replace("[1-4]", "[1-5]") + HUB + 'workers = "zero[1-5]"\n'
     cure = said(text)["usb-ports"]
-    assert cure.endswith('another hub as hub1:\nmodel = "hub-7-powered"')
+    advised = 'another hub as hub1:\nmodel = "hub-7-powered"'
+    assert cure.endswith(f"{advised}\nand take its backfeeds out: that was measured on the old one")
+    assert said(text.replace("backfeeds = false\n", ""))["usb-ports"].endswith(advised)
     assert said(text.replace("hub-4-powered", "hub-7-powered")) == {}
 
 
