@@ -11,6 +11,7 @@ import attrs
 
 from pibramble.advise.cures import Search
 from pibramble.advise.power import BUS_POWERED_MA, Case, Feeding, Load
+from pibramble.catalog import header
 from pibramble.catalog.model import Board, Uart
 from pibramble.catalog.parts import Bridge
 from pibramble.spec.expand import WorkerSpec, expand_names, fold, uart_of
@@ -62,7 +63,8 @@ def power_total(feeding: Feeding) -> Iterator[Finding]:
     if limit is not None and (case := load.first_over(limit)):
         takers = feeding.head_plugs
         board = feeding.board(feeding.head)
-        message = f"{_some(takers)} together draw {_figures(load)}; the USB ports of a {board} give {limit} mA in all"
+        draw = "together draw" if len(takers) > 1 else "draws"
+        message = f"{_some(takers)} {draw} {_figures(load)}; the USB ports of a {board} give {limit} mA in all"
         yield _finding("power-total", _HEAD, f"{message}: too little {case}")
 
 
@@ -179,6 +181,23 @@ def mini_uarts(feeding: Feeding) -> Iterator[Finding]:
         yield _finding("mini-uart", _place(feeding, workers[0].name), message, cure)
 
 
+def flow_control_pins(feeding: Feeding) -> Iterator[Finding]:
+    """Name the headers that bring out no RTS and CTS for a line that is to have them."""
+    head = feeding.catalogue.boards[feeding.board(feeding.head)]
+    alike: dict[tuple[Board, Uart], list[WorkerSpec]] = {}
+    for worker in filter(lambda worker: worker.flow_control, _serial(feeding)):
+        for device, board in ((worker.head_port, head), (worker.worker_port, worker.board)):
+            uart = uart_of(board, device)
+            if uart and uart.pins and not header.has_flow_control(uart, board):
+                alike.setdefault((board, uart), []).append(worker)
+    for (board, uart), workers in alike.items():
+        message = f"{_names(workers)}: the header of a {board.name} brings out no RTS and CTS of {uart.device}"
+        if uart.pins == header.WITH_FLOW_CONTROL:
+            message += f": it has {header.pins_of(board)} pins"
+        cure = f"leave flow_control out, baud = {uart.max_baud} at most; or a USB serial adapter there"
+        yield _finding("flow-control-pins", _place(feeding, workers[0].name), message, cure)
+
+
 def bridge_speeds(feeding: Feeding) -> Iterator[Finding]:
     """Check that each bridge makes the speed of its lines, and empties its buffers in time."""
     models = {port: section.model for section in feeding.cluster.bridges for port in expand_names(section.ports)}
@@ -241,6 +260,7 @@ RULES = (
     power_unknown,
     back_power,
     mini_uarts,
+    flow_control_pins,
     bridge_speeds,
     bridge_drivers,
 )

@@ -114,10 +114,11 @@ def _hubs_replaced(feeding: Feeding) -> Iterator[_Change]:
     """Put another model in the place of one hub."""
     for hub, (model, _) in itertools.product(feeding.hubs.values(), _powered(feeding)):
         if model != hub.model:
+            section = feeding.cluster.hubs[hub.index]
             words = f'another hub as {hub.name}:\nmodel = "{model}"'
-            yield _Change(
-                words, _with_hub(feeding, hub.index, attrs.evolve(feeding.cluster.hubs[hub.index], model=model))
-            )
+            if section.backfeeds is not None:
+                words += "\nand take its backfeeds out: that was measured on the old one"
+            yield _Change(words, _with_hub(feeding, hub.index, attrs.evolve(section, model=model)))
 
 
 def _with_hub(feeding: Feeding, index: int, section: HubSection) -> Cluster:

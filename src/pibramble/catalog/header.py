@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pibramble.catalog import load
-from pibramble.catalog.model import Uart
+from pibramble.catalog.model import Board, Uart
 
 # The header's connectors for UART bridges, one for each chip select of its SPI bus, in the order in which bridges get
 # them. There is no third: further buses need overlays that no source of ours describes for these chips.
@@ -15,6 +15,13 @@ SPI = ("pi-spi", "pi-spi-ce1")
 SHARED = frozenset({"MOSI", "MISO", "SCLK", "SDA", "SCL"})
 
 WITH_FLOW_CONTROL = (8, 10)  # the UART whose RTS and CTS the connector `pi-uart` has
+USUAL_PINS = 40
+
+
+def pins_of(board: Board) -> int:
+    """Return how many pins a board's header has."""
+    count: int = load.raw("connectors.toml")["header_pins"].get(board.name, USUAL_PINS)
+    return count
 
 
 def of_bridge(number: int) -> Mapping[int, str]:
@@ -22,14 +29,19 @@ def of_bridge(number: int) -> Mapping[int, str]:
     return _signals(SPI[number])
 
 
-def of_uart(uart: Uart, *, flow_control: bool) -> Mapping[int, str]:
+def of_uart(uart: Uart, board: Board, *, flow_control: bool) -> Mapping[int, str]:
     """Return the pins that a UART takes, and for what; none where it is not on the header."""
-    if not uart.pins:
-        return {}
-    found = dict(zip(uart.pins, ("TXD", "RXD"), strict=True))
-    if flow_control and uart.pins == WITH_FLOW_CONTROL:
-        found |= {pin: signal for pin, signal in _signals("pi-uart").items() if signal in {"RTS", "CTS"}}
-    return found
+    found = dict(zip(uart.pins, ("TXD", "RXD"), strict=True)) if uart.pins else {}
+    return {**found, **_handshake()} if flow_control and has_flow_control(uart, board) else found
+
+
+def has_flow_control(uart: Uart, board: Board) -> bool:
+    """Tell whether the header brings out a UART's RTS and CTS. The first boards' 26 pins end before CTS."""
+    return uart.pins == WITH_FLOW_CONTROL and max(_handshake()) <= pins_of(board)
+
+
+def _handshake() -> Mapping[int, str]:
+    return {pin: signal for pin, signal in _signals("pi-uart").items() if signal in {"RTS", "CTS"}}
 
 
 def _signals(connector: str) -> Mapping[int, str]:

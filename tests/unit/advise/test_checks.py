@@ -206,7 +206,9 @@ def test_the_hubs_that_are_advised_help(head: str, workers: int) -> None:
 def test_another_hub_is_advised_where_it_helps() -> None:
     text = four().replace("[1-4]", "[1-5]") + HUB + 'workers = "zero[1-5]"\n'
     cure = said(text)["usb-ports"]
-    assert cure.endswith('another hub as hub1:\nmodel = "hub-7-powered"')
+    advised = 'another hub as hub1:\nmodel = "hub-7-powered"'
+    assert cure.endswith(f"{advised}\nand take its backfeeds out: that was measured on the old one")
+    assert said(text.replace("backfeeds = false\n", ""))["usb-ports"].endswith(advised)
     assert said(text.replace("hub-4-powered", "hub-7-powered")) == {}
 
 
@@ -242,6 +244,16 @@ def test_a_mini_uart_is_named() -> None:
     text = '[[workers]]\nname = "w"\nboard = "pi-zero-w"\nlink = "serial"\nhead_port = "/dev/ttyAMA0"\n'
     assert "/dev/ttyAMA0 does better" in said(f'{text}worker_port = "/dev/ttyS0"\n')["mini-uart"]
     assert said(text) == {}
+
+
+def test_a_header_of_26_pins_has_no_cts() -> None:
+    text = '[head]\nboard = "{0}"\n[[workers]]\nname = "w"\nlink = "serial"\nhead_port = "{1}"\nflow_control = true\n'
+    found = said(text.format("pi-1b", "/dev/ttyAMA0"))
+    assert set(found) == {"flow-control-pins"}
+    assert "w: the header of a pi-1b brings out no RTS and CTS of /dev/ttyAMA0: it has 26 pins" in str(found)
+    assert "baud = 921600 at most" in found["flow-control-pins"]
+    assert said(text.format("pi-1b-plus", "/dev/ttyAMA0")) == {}
+    assert "RTS and CTS of /dev/ttyAMA3\n" in said(text.format("pi-4b", "/dev/ttyAMA3"))["flow-control-pins"]
 
 
 def test_a_bridge_must_make_the_speed() -> None:
@@ -298,11 +310,19 @@ def test_every_rule_has_a_test_that_breaks_it() -> None:
     named = {rule.__name__ for rule in RULES}
     assert named == {
         "power_port", "power_total", "power_hub", "power_supply", "power_unknown", "back_power", "usb_ports",
-        "mini_uarts", "bridge_speeds", "bridge_drivers",
+        "mini_uarts", "flow_control_pins", "bridge_speeds", "bridge_drivers",
     }  # fmt: skip
     for rule in ("power-port", "power-total", "power-hub", "power-supply", "supply-outlets", "power-unknown"):
         assert f'"{rule}"' in text
-    for rule in ("back-power", "usb-ports", "mini-uart", "bridge-baud", "bridge-overrun", "bridge-driver"):
+    for rule in (
+        "back-power",
+        "usb-ports",
+        "mini-uart",
+        "bridge-baud",
+        "bridge-overrun",
+        "bridge-driver",
+        "flow-control-pins",
+    ):
         assert f'"{rule}"' in text
 
 

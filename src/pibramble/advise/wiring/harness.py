@@ -141,7 +141,7 @@ class _Maker:
         if uart is None or not uart.pins:
             return self._end(name, f"adapter-{name}", connectors()["usb-uart"])
         kind = connectors()["pi-uart"]
-        if uart.pins != header.WITH_FLOW_CONTROL:
+        if not header.has_flow_control(uart, board):
             moved = {"TXD": str(uart.pins[0]), "RXD": str(uart.pins[1])}
             pins = tuple(
                 attrs.evolve(pin, pin=moved.get(pin.signal, pin.pin))

@@ -106,7 +106,9 @@ def _claims(view: View, board: Board) -> Iterator[_Claim]:
     for who, port, path, flow_control in lines:
         uart = uart_of(board, port)
         if uart is not None and uart.pins:
-            yield _Claim(f"{uart.device} ({who})", path, {**header.of_uart(uart, flow_control=flow_control)}, uart)
+            yield _Claim(
+                f"{uart.device} ({who})", path, {**header.of_uart(uart, board, flow_control=flow_control)}, uart
+            )
 
 
 def _free_port(view: View, board: Board) -> str:

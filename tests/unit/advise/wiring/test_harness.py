@@ -42,8 +42,11 @@ def test_two_headers_are_crossed() -> None:
 
 
 def test_flow_control_takes_two_wires_more() -> None:
-    found = wires(f"{PAIR}flow_control = true\nbaud = 3000000\n", "serial-mate")
+    flow = f"{PAIR}flow_control = true\nbaud = 3000000\n"
+    found = wires(f'[head]\nboard = "pi-1b-plus"\n{flow}', "serial-mate")
     assert {"head-ttyAMA0.11=mate-ttyAMA0.36", "head-ttyAMA0.36=mate-ttyAMA0.11"} <= found
+    assert len(wires(flow, "serial-mate")) == 3  # a Model B's header ends with pin 26
+    assert rules(flow) == {"flow-control-unwired"}
 
 
 def test_a_cable_that_is_too_long_for_its_speed_is_found() -> None:
