@@ -76,8 +76,8 @@ def command(  # noqa: PLR0913 (the words of the command line)
     for remark in _remarks(built, chosen, bases):
         _say(remark)
     for made in bases.values():
-        if made.remarks:  # each time: without security updates, say, is not what one wants to forget
-            _say(f"{made.key}: {'; '.join(made.remarks)}. `pibramble card build --anew-bases` makes it again, later")
+        if made.remarks:  # each time: a base without security updates is not to be forgotten
+            _say(_remark(made, reused=made.key in reused))
     _show(built, list(bases.values()), reused)
 
 
@@ -142,6 +142,12 @@ def _remarks(built: Sequence[Built], nodes: Sequence[NodePlan], bases: Mapping[s
     return [
         remark for made, node in pairs for remark in imagebase.remarks(made, node.name, head=node.role is Role.HEAD)
     ]
+
+
+def _remark(made: Base, *, reused: bool) -> str:
+    """Return what its mirror lacked when it was made, in one line; the reasons only on that day."""
+    lacks = "; ".join(remark.partition(": ")[0] if reused else remark for remark in made.remarks)
+    return f"{made.key}: {lacks}. On another day `pibramble card build --anew-bases` may make a better one"
 
 
 def _chosen(context: Context, nodes: str | None) -> list[NodePlan]:
