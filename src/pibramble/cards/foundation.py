@@ -68,8 +68,8 @@ class Foundation:
     digest: str  # over all bytes of the image
     layout: Layout
     time_s: int  # what files that are put in bear; seconds since 1970
-    root_stamp: tuple[int, ...] = ()  # of the base's root that it was made from; those of before 2026-12 do not say
-    has_sums: bool = False  # those of before 2026-12 have none
+    root_stamp: tuple[int, ...] = ()  # of the base's root that it was made from; older ones do not say
+    has_sums: bool = False  # older ones have none
 
     @property
     def image(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from pibramble.cards.extents import aligned, pieces
-from pibramble.cards.image import GRAIN_BYTES, Extent, RawImage, checksums
+from pibramble.cards.image import GRAIN_BYTES, Extent, ImageError, RawImage, checksums
 from pibramble.errors import PibrambleError
 
 
@@ -34,13 +34,18 @@ class CheckedImage(RawImage):
         self._file = sums
         self._damaged = damaged
         self._sums: Sequence[int] = ()
-        self._sound: set[int] = set()  # blocks that were read in small parts: once is enough
+        self._sound: set[int] = set()  # blocks of which parts were read: each is read as a whole once
 
     def __enter__(self) -> Self:
         """Open the image. Raises ImageError, and what `damaged` makes where the checksums are not those of a disk."""
         super().__enter__()
         if self._file is not None:
-            data = self._file.read_bytes()
+            try:
+                data = self._file.read_bytes()
+            except OSError as error:
+                self.close()
+                message = f"{self._file} cannot be read: {error.strerror}"
+                raise ImageError(message) from None
             if len(data) != -(-self.size_bytes // GRAIN_BYTES) * 4:
                 self.close()
                 raise self._damaged(0)
