@@ -57,7 +57,7 @@ class Base:
         damaged = [name for name, digest in manifest["digests"].items() if _digest(self.folder / name) != digest]
         if damaged:
             message = f"the base {self.key} is damaged: {', '.join(damaged)}"
-            raise PibrambleError(message, hint=f"rm -r {self.folder}\nThe next `pibramble card build` makes it anew.")
+            raise PibrambleError(message, hint="`pibramble card build --anew-bases` makes it anew")
 
 
 def upstream(version: str) -> str:
@@ -100,13 +100,16 @@ def load(key: str) -> Base | None:
         return None
 
 
-def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "", source: Source | None = None) -> Base:
+def ensure(
+    recipe: Recipe, progress: Progress, *, mirror_address: str = "", source: Source | None = None, anew: bool = False
+) -> Base:
     """Return the base of a recipe, made if need be: minutes, for another architecture than this machine's.
 
-    `source` is where the recipe's own MPICH comes from. Raises MissingError, ArchiveError, BootstrapError, MpichError,
+    `source` is where the recipe's own MPICH comes from. With `anew` one that is there is replaced when the new one is
+    ready. Raises MissingError, ArchiveError, BootstrapError, MpichError,
     PibrambleError for a full disk.
     """
-    if (found := load(recipe.key)) is not None:
+    if not anew and (found := load(recipe.key)) is not None:
         return found
 
     def build(scratch: Path) -> None:
@@ -116,18 +119,21 @@ def ensure(recipe: Recipe, progress: Progress, *, mirror_address: str = "", sour
         own = mpich.ensure(source, recipe.architecture, progress) if source else None
         _build(recipe, places, own, scratch, progress)
 
-    return make(recipe.key, recipe.title, build, progress)
+    return make(recipe.key, recipe.title, build, progress, anew=anew)
 
 
-def make(key: str, title: str, build: Callable[[Path], None], progress: Progress) -> Base:
-    """Return the base `key`, made by `build` in a scratch folder unless somebody else has made it meanwhile."""
+def make(key: str, title: str, build: Callable[[Path], None], progress: Progress, *, anew: bool = False) -> Base:
+    """Return the base `key`, made by `build` in a scratch folder unless somebody else has made it meanwhile.
+
+    With `anew` one that is there already is replaced.
+    """
 
     def build_and_tidy(scratch: Path) -> None:
         build(scratch)
         for name in (_WORKSHOP, *_intermediate(scratch)):
             _discard(scratch / name)
 
-    return shelf.make(folder(), key, title, lambda: load(key), build_and_tidy, progress, _discard)
+    return shelf.make(folder(), key, title, lambda: load(key), build_and_tidy, progress, _discard, anew=anew)
 
 
 def _build(

@@ -23,7 +23,7 @@ from pibramble.progress import Progress
 class Burnt:
     """A card that was written and holds what was written."""
 
-    written_bytes: int
+    written_bytes: int  # of data; what only had to be zero is not counted
     seconds: float
 
 
@@ -37,7 +37,7 @@ def burn(image: Image, path: Path, progress: Progress) -> Burnt:
         written = write(image, medium, progress)
         verify(medium, written, progress)
         medium.show_partitions()
-    return Burnt(written.total_bytes, time.monotonic() - began)
+    return Burnt(written.data_bytes, time.monotonic() - began)
 
 
 def describe(device: Device) -> list[str]:

@@ -20,8 +20,9 @@ import attrs
 
 from pibramble import paths
 from pibramble.cards.extents import union
-from pibramble.cards.image import Extent, ImageError, RawImage
+from pibramble.cards.image import Extent, ImageError, checksums
 from pibramble.cards.origin import Origin
+from pibramble.cards.sums import CheckedImage, blocks
 from pibramble.errors import PibrambleError
 
 _MAGIC = b"pibramble card 1\n"
@@ -69,10 +70,10 @@ def read_head(path: Path) -> Head:
 class DeltaImage:
     """A base's image with one node's differences over it; nothing is copied."""
 
-    def __init__(self, path: Path, base: Path) -> None:
+    def __init__(self, path: Path, base: CheckedImage) -> None:
         """Name the stored card and the image of its base; `with` opens both."""
         self._path = path
-        self._base = RawImage(base)
+        self._base = base
         self._payload = b""
         self._extents: list[Extent] = []
         self._starts: list[int] = []  # of each run in the payload
@@ -131,19 +132,37 @@ class DeltaImage:
         yield from union([*self._base.extents(), *self._extents])
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes. Raises ImageError."""
-        data = self._base.read(offset, length)
+        """Return exactly `length` bytes. Raises ImageError, also where the base is damaged."""
+        return self.read_summed(offset, length)[0]
+
+    def read_summed(self, offset: int, length: int) -> tuple[bytes, tuple[int, ...]]:
+        """Return the same and its checksums. Blocks that are the base's own are summed once for both purposes."""
+        data = self._base.read_unchecked(offset, length)
+        content, changed = self._changed(offset, data)
+        found = checksums(offset, content)
+        self._base.check(offset, length, found, blocks(changed))
+        return content, found
+
+    def check_base(self) -> None:
+        """Read all of the base, for whoever lets another program read it. Raises ImageError."""
+        self._base.check_all()
+
+    def _changed(self, offset: int, data: bytes) -> tuple[bytes, list[Extent]]:
+        """Return what the base has at `offset`, with the node's differences, and where these are."""
+        length = len(data)
         number = max(bisect_right(self._offsets, offset) - 1, 0)
-        changed = None
+        content = None
+        changed = []
         while number < len(self._extents) and self._extents[number].offset < offset + length:
             extent = self._extents[number]
             begin, end = max(extent.offset, offset), min(extent.end, offset + length)
             if begin < end:
-                changed = changed or bytearray(data)
+                content = content or bytearray(data)
                 start = self._starts[number] - extent.offset
-                changed[begin - offset : end - offset] = self._payload[start + begin : start + end]
+                content[begin - offset : end - offset] = self._payload[start + begin : start + end]
+                changed.append(Extent(begin, end - begin))
             number += 1
-        return data if changed is None else bytes(changed)
+        return data if content is None else bytes(content), changed
 
 
 class _opened:  # noqa: N801 (used like a function)

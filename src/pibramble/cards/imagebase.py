@@ -84,20 +84,20 @@ def read(path: Path, progress: Progress) -> UserImage:
     return UserImage(path, total.hexdigest())
 
 
-def ensure(image: UserImage, nodes: Sequence[NodePlan], progress: Progress) -> Base:
+def ensure(image: UserImage, nodes: Sequence[NodePlan], progress: Progress, *, anew: bool = False) -> Base:
     """Return the base of an image for these nodes, made if need be: some minutes where packages have to be added.
 
-    Raises UnknownImageError, also when it does not fit one of the boards, PackedError, LayoutError, Ext4Error,
-    FatError, MissingError, CompletionError.
+    With `anew` one that is there is replaced when the new one is ready. Raises UnknownImageError, also when it does not
+    fit one of the boards, PackedError, LayoutError, Ext4Error, FatError, MissingError, CompletionError.
     """
-    if (found := image.base()) is not None:
+    if not anew and (found := image.base()) is not None:
         _check_fits(image.path, found.architecture, nodes)
         return found
     bootstrap.check_user()
     began = time.monotonic()
     home = base.folder()
     with locks.held(home / f".lock-image-{image.suffix}", "card build", patience_s=_PATIENCE_S):
-        if (found := image.base()) is not None:
+        if not anew and (found := image.base()) is not None:
             _check_fits(image.path, found.architecture, nodes)
             return found
         for left in home.glob(f"{_SCRATCH}{image.suffix}-*"):  # by a build that was killed
@@ -115,7 +115,8 @@ def ensure(image: UserImage, nodes: Sequence[NodePlan], progress: Progress) -> B
             def build(inner: Path) -> None:
                 _build(image, what, tree, boot, key, began, inner, progress)
 
-            return base.make(key, f"{systems.raspios()[what.release].name} {what.binary.abi}", build, progress)
+            title = f"{systems.raspios()[what.release].name} {what.binary.abi}"
+            return base.make(key, title, build, progress, anew=anew)
 
 
 def remarks(made: Base, node: str, *, head: bool) -> tuple[str, ...]:

@@ -93,7 +93,9 @@ def read_table(sector: bytes) -> tuple[int, tuple[Partition, ...]]:
         _, _, kind, _, first, sectors = _ENTRY.unpack_from(sector, _TABLE_OFFSET + number * _ENTRY.size)
         if kind == _PROTECTIVE:
             raise LayoutError(
-                "this disk has a GPT", hint="cards have a DOS partition table: older boards boot no other"
+                "this disk has a GPT",
+                hint="older boards boot from none: take an image as Raspberry Pi publishes it (it has a DOS partition "
+                "table), or write the card anew",
             )
         if kind and sectors:
             found.append(Partition(kind, first * SECTOR_BYTES, sectors * SECTOR_BYTES))

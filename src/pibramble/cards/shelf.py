@@ -38,16 +38,22 @@ def make(  # noqa: PLR0913, PLR0917 (what, where, and the three things that are 
     build: Callable[[Path], None],
     progress: Progress,
     remove: Callable[[Path], None] = discard,
+    *,
+    anew: bool = False,
 ) -> _Made:
     """Return what `load` finds at `home`/`key`, made by `build` in a scratch folder if need be.
 
-    `title` is what people call it; `remove` removes a folder with all that belongs to it. Raises what `build` does,
+    `title` is what people call it; `remove` removes a folder with all that belongs to it. With `anew` what is there now
+    does not count: it is replaced when the new one is ready. Raises what `build` does,
     PibrambleError for a full disk, BusyError after a long wait.
     """
-    if (found := load()) is not None:
+    outdated = _which(home / key) if anew else None
+    if (found := load()) is not None and not anew:
         return found
     with _alone(home / f".lock-{key}", title, progress):
-        if (found := load()) is not None:  # somebody else has made it while we waited
+        if (found := load()) is not None and _which(
+            home / key
+        ) != outdated:  # somebody else has made it while we waited
             return found
         for left in home.glob(f"{_SCRATCH}{key}-*"):  # by a build that was killed
             remove(left)
@@ -72,6 +78,15 @@ def make(  # noqa: PLR0913, PLR0917 (what, where, and the three things that are 
     if made is None:
         raise PibrambleError(f"{home / key} has changed while it was made", hint="try again")
     return made
+
+
+def _which(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one that comes in its place."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 @contextmanager

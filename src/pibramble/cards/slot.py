@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -36,6 +37,20 @@ def present(path: Path, sys: Path = Path("/sys")) -> Card | None:
     except OSError:
         sequence = 0
     return (status.st_rdev, sequence, size)
+
+
+def is_empty(path: Path) -> bool:
+    """Say whether nothing but a card is lacking: no such device yet, or a reader (or file) without one."""
+    try:
+        status = path.stat()
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno in {errno.ENOENT, errno.ENOMEDIUM, errno.ENXIO, errno.ENODEV}
+    try:
+        disk_or_file = stat.S_ISBLK(status.st_mode) or stat.S_ISREG(status.st_mode)
+        return disk_or_file and os.lseek(handle, 0, os.SEEK_END) == 0
+    finally:
+        os.close(handle)
 
 
 def wait_for_card(path: Path, other_than: Card | None, *, timeout_s: float | None = None) -> Card | None:

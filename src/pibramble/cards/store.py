@@ -73,7 +73,7 @@ class Store:
         if over is None or over.digest != head.base_digest:
             message = f"the base of {node}'s card {'is not there any more' if over is None else 'was made anew since'}"
             raise DeltaError(message, hint=f"`pibramble card build {node}` makes it again")
-        return DeltaImage(self.path(node), over.image)
+        return DeltaImage(self.path(node), over.open(node))
 
     def stored(self, plan: Plan, keyring: Keyring) -> list[Stored]:
         """Return what is kept: the nodes of the plan in its order, then what belongs to none of them."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pibramble.cards.extents import pieces
-from pibramble.cards.image import Extent
+from pibramble.cards.image import Extent, checksums
 from pibramble.cards.medium import Medium
-from pibramble.cards.write import PIECE_BYTES, UNUSABLE, WriteError, Written, checksum, failures, size_text, wipe
+from pibramble.cards.write import PIECE_BYTES, UNUSABLE, WriteError, Written, failures, size_text, wipe
 from pibramble.progress import Progress
 
 _BUFFERS = 3  # one is read into, one waits, one is summed
@@ -29,13 +29,12 @@ def verify(medium: Medium, written: Written, progress: Progress) -> None:
 
     Raises VerifyError that says where, WriteError when the card fails or is pulled out.
     """
-    expected: list[tuple[Extent, int | None]] = [(piece.run, piece.checksum) for piece in written.pieces]
+    expected: list[tuple[Extent, tuple[int, ...] | None]] = [(piece.run, piece.checksums) for piece in written.pieces]
     expected += [(run, None) for run in pieces(written.zeros, PIECE_BYTES)]
     expected.sort(key=lambda item: item[0])  # the order in which a card reads quickest
     with progress.step(f"Verifying {medium.name}", written.total_bytes, "B") as step:
         for (run, summed), content in zip(expected, _read_ahead(medium, [run for run, _ in expected]), strict=True):
-            same = bytes(content) == _ZEROS[: run.length] if summed is None else checksum(content) == summed
-            if not same:
+            if not (checksums(run.offset, content) == summed if summed else bytes(content) == _ZEROS[: run.length]):
                 wipe(medium)
                 where = f"between {size_text(run.offset)} and {size_text(run.end)}"
                 message = f"{medium.name} does not hold what was written to it, {where}"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +22,7 @@ from contextlib import contextmanager
 import attrs
 
 from pibramble.cards.extents import aligned, complement, difference, pieces, union
-from pibramble.cards.image import Extent, Image
+from pibramble.cards.image import Extent, Image, ImageError, checksums
 from pibramble.cards.medium import GRAIN_BYTES, Medium
 from pibramble.cards.vacant import SIGNATURE_BYTES, vacant
 from pibramble.errors import PibrambleError
@@ -51,17 +50,17 @@ class Schedule:
     zeros: tuple[Extent, ...]
 
     @property
-    def total_bytes(self) -> int:
-        """Return how much is written."""
-        return sum(run.length for run in (*self.data, *self.zeros))
+    def data_bytes(self) -> int:
+        """Return how much is written byte by byte; zeros are mostly the disk's own affair, and done at once."""
+        return sum(run.length for run in self.data)
 
 
 @attrs.frozen
 class Piece:
-    """A run that was written, and the checksum of its content."""
+    """A run that was written, and the checksums of its content."""
 
     run: Extent
-    checksum: int
+    checksums: tuple[int, ...]
 
 
 @attrs.frozen
@@ -70,6 +69,11 @@ class Written:
 
     pieces: tuple[Piece, ...]
     zeros: tuple[Extent, ...]
+
+    @property
+    def data_bytes(self) -> int:
+        """Return how much was written byte by byte."""
+        return sum(piece.run.length for piece in self.pieces)
 
     @property
     def total_bytes(self) -> int:
@@ -97,16 +101,22 @@ def write(image: Image, medium: Medium, progress: Progress) -> Written:
         raise PibrambleError(f"{medium.name} is too small: {sizes}")
     work = schedule(image, medium.size_bytes)
     top = [Extent(0, min(SIGNATURE_BYTES, medium.size_bytes))]
-    with progress.step(f"Writing {medium.name}", work.total_bytes, "B") as step:
+    # Only data count: a rate, and a time that is left, in which zeros count say nothing about the card.
+    with progress.step(f"Writing {medium.name}", work.data_bytes, "B") as step:
         medium.discard()
         wipe(medium)
         for run in pieces(work.zeros, _ZERO_PIECE_BYTES):
+            step.advance(0, f"emptying at {size_text(run.offset)}")
             with failures(medium, "writing", run.offset):
                 medium.zero(run.offset, run.length)
-            step.advance(run.length)
-        body = _write_runs(image, medium, difference(work.data, top), step)
-        _flush(medium)
-        beginning = _write_runs(image, medium, difference(work.data, difference(work.data, top)), step)
+        step.advance(0)
+        try:
+            body = _write_runs(image, medium, difference(work.data, top), step)
+            _flush(medium)
+            beginning = _write_runs(image, medium, difference(work.data, difference(work.data, top)), step)
+        except ImageError as error:
+            error.hint = "\n".join([*([error.hint] if error.hint else []), UNUSABLE])
+            raise
         _flush(medium)
     return Written((*beginning, *body), work.zeros)
 
@@ -135,14 +145,14 @@ def _write_runs(image: Image, medium: Medium, runs: Iterable[Extent], step: Step
 
         try:
             for run in pieces(runs, PIECE_BYTES):
-                content = _content(image, run)
+                content, summed = _content(image, run)
                 if not free:
                     one_written()
                 buffer = free.pop()
                 buffer[: run.length] = content
                 view = memoryview(buffer)[: run.length]
                 waiting.append((hand.submit(_write_all, medium, run.offset, view), buffer, run.length))
-                done.append(Piece(run, checksum(content)))
+                done.append(Piece(run, summed))
             while waiting:
                 one_written()
         finally:
@@ -150,17 +160,13 @@ def _write_runs(image: Image, medium: Medium, runs: Iterable[Extent], step: Step
     return done
 
 
-def _content(image: Image, run: Extent) -> bytes:
-    """Return the image's bytes; zeros behind its end, which need not be that of a block."""
-    return image.read(run.offset, min(run.length, image.size_bytes - run.offset)).ljust(run.length, b"\0")
-
-
-def checksum(content: bytes | memoryview) -> int:
-    """Return the checksum of a piece: CRC-32, for worn-out cards err but do not forge.
-
-    Of four thousand million pieces that went wrong one would pass. SHA-256 would take longer than a fast disk.
-    """
-    return zlib.crc32(content)
+def _content(image: Image, run: Extent) -> tuple[bytes, tuple[int, ...]]:
+    """Return the image's bytes, zeros behind its end, which need not be that of a block; and their checksums."""
+    content, summed = image.read_summed(run.offset, min(run.length, image.size_bytes - run.offset))
+    if len(content) < run.length:
+        content = content.ljust(run.length, b"\0")
+        summed = checksums(run.offset, content)
+    return content, summed
 
 
 def _write_all(medium: Medium, offset: int, data: memoryview) -> None:

@@ -53,6 +53,11 @@ class Desk:
             key = recipe.recipe_for(plan, node).key
             base.make(key, "a toy", functools.partial(fill_base, key=key), SilentProgress())
 
+    def store_of(self, node: str) -> Path:
+        """Return the file in which a node's card is kept."""
+        [path] = (self.folder / "state").glob(f"*/cards/{node}.delta")
+        return path
+
     def reused(self, *words: str) -> list[bool]:
         done = self.build(*words, "--json")
         assert done.returncode == Exit.OK, done.stderr
@@ -90,7 +95,16 @@ def test_a_table_says_what_was_made(desk: Desk) -> None:
     ("words", "code", "said"),
     [
         (("zero9",), Exit.WRONG, "zero9"),
-        (("--mirror", "ftp.example.org", "zero1"), Exit.OK, ""),  # nothing is asked of it: the base is there
+        (
+            ("--mirror", "ftp.example.org", "zero1"),
+            Exit.OK,
+            "--mirror ftp.example.org is not asked for trixie-armel-worker-",
+        ),
+        (
+            ("--mirror", "ftp.example.org", "zero1", "--anew-bases"),
+            Exit.WRONG,
+            "ftp.example.org is no address of a mirror",
+        ),
         (("zero1", "zero2"), Exit.WRONG, "zero2"),
     ],
 )
@@ -99,6 +113,29 @@ def test_what_is_wrong_is_said(desk: Desk, words: tuple[str, ...], code: Exit, s
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_base_that_lacks_updates_says_so_each_time(desk: Desk) -> None:
+    plan = resolve(load.load(desk.folder / "cluster.toml").cluster)
+    key = recipe.recipe_for(plan, plan.workers[0]).key
+    remarks = ("made from the suite stable: trixie names more", "made without trixie-updates: gone")
+    fill = functools.partial(fill_base, key=key, remarks=remarks)
+    base.make(key, "a toy", fill, SilentProgress(), anew=True)
+    for _ in range(2):
+        [said] = [line for line in desk.build("zero1").stderr.splitlines() if key in line and "made " in line]
+        assert said == (
+            f"pibramble: {key}: made from the suite stable; made without trixie-updates. "
+            "On another day `pibramble card build --anew-bases` may make a better one"
+        )
+
+
+def test_a_base_that_cannot_be_made_again_today_stays(desk: Desk) -> None:
+    assert desk.reused("zero1") == [False]
+    refused = desk.build("zero1", "--anew-bases", "--mirror", "file:/nowhere")
+    assert refused.returncode in {Exit.FAILED, Exit.MISSING}  # where armel cannot be run, that is said first
+    assert "Traceback" not in refused.stderr
+    assert desk.reused("zero1") == [True]
+    assert not list((desk.folder / "cache" / "bases").glob(".making-*"))
 
 
 def test_nodes_whose_mpichs_differ_get_no_cards(desk: Desk) -> None:
@@ -182,6 +219,19 @@ def test_cards_from_an_image_beside_cards_from_debian(with_image: Desk) -> None:
     assert written.returncode == Exit.OK, written.stdout + written.stderr
     with target.open("rb") as there, card.open("rb") as wanted:
         assert there.read(64 << 20) == wanted.read(64 << 20)
+
+
+def test_a_base_of_an_image_is_made_again_when_told(with_image: Desk) -> None:
+    assert with_image.reused("zero1") == [False]
+    [before] = (with_image.folder / "cache" / "bases").glob("raspios-*")
+    stamp = before.stat().st_ino
+    done = with_image.build("zero[1-2]", "--anew-bases")
+    assert done.returncode == Exit.OK, done.stderr
+    [row] = [line for line in done.stdout.splitlines() if line.startswith("raspios-")]
+    assert "made in" in row
+    assert done.stderr.count("Taking raspios.img.xz apart") == 1
+    assert before.stat().st_ino != stamp
+    assert "up to date" in with_image.pibramble("card", "list").stdout
 
 
 def test_a_head_from_an_image_gets_what_its_receiver_and_its_consoles_need_and_no_engine(desk: Desk) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
-from pibramble.cards.slot import present, wait_for_card
+from pibramble.cards.slot import is_empty, present, wait_for_card
 
 
 def test_a_missing_device_and_an_empty_reader_hold_no_card(tmp_path: Path) -> None:
@@ -38,3 +39,14 @@ def test_the_same_card_counts_again_once_it_was_out(tmp_path: Path) -> None:
     back.start()
     assert wait_for_card(slot, card, timeout_s=10) == card
     back.join()
+
+
+def test_only_a_card_is_lacking_in_what_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "card").write_bytes(b"one")
+    os.mkfifo(tmp_path / "pipe")
+    assert is_empty(tmp_path / "none")
+    assert is_empty(tmp_path / "empty")
+    assert not is_empty(tmp_path / "card")
+    for other in (tmp_path, tmp_path / "pipe", Path("/dev/null"), tmp_path / "card" / "below"):
+        assert not is_empty(other)

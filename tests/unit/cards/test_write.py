@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pibramble.cards.medium import OpenDisk
 from pibramble.cards.verify import VerifyError, verify
 from pibramble.cards.write import WriteError, schedule, write
 from pibramble.errors import PibrambleError
-from pibramble.progress import SilentProgress
+from pibramble.progress import SilentProgress, Step
 from tests.unit.cards.media import MIB, SYSTEM, DyingDisk, FaultyCard, card_image, dying_disk, sparse, used_card
 
 QUIET = SilentProgress()
@@ -63,7 +64,7 @@ def test_only_free_space_keeps_what_was_there_before(tmp_path: Path) -> None:
     with RawImage(card_image(tmp_path / "i.img")) as source:
         work = schedule(source, 100 * MIB)
         written = sorted([*work.data, *work.zeros])
-        assert work.total_bytes < 40 * MIB
+        assert sum(run.length for run in written) < 40 * MIB
         assert all(one.end <= other.offset for one, other in pairwise(written))
 
 
@@ -79,6 +80,46 @@ def test_holes_are_not_written_and_writes_are_large(image: RawImage) -> None:
     card = FaultyCard()
     write(image, card, QUIET)
     assert [run for run in card.writes if run[0]] == [(6 * MIB, 2 * MIB), (8 * MIB, 3 * MIB)]
+
+
+class Counting(SilentProgress):
+    """Remembers what each step was to do, and what it said that it had done."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int | None, list[int]]] = []
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
+        told: list[int] = []
+        self.steps.append((title, total, told))
+
+        class Told:
+            def advance(self, units: int = 1, note: str = "") -> None:  # noqa: ARG002
+                told.append(units)
+
+        assert unit == "B"
+        yield Told()
+
+
+def test_progress_counts_what_is_really_written_and_read_back(image: RawImage) -> None:
+    """What only has to be zero takes a disk no time: it is not counted while writing, for nobody writes it."""
+
+    class Counted(FaultyCard):
+        def read(self, offset: int, buffer: memoryview) -> int:
+            came = super().read(offset, buffer)
+            came_back.append(came)
+            return came
+
+    came_back: list[int] = []
+    card, progress = Counted(), Counting()
+    written = write(image, card, progress)
+    verify(card, written, progress)
+    writing, verifying = progress.steps
+    put = sum(length for _, length in card.writes)
+    assert (writing[1], sum(writing[2])) == (put, put)
+    assert written.data_bytes == put == 8192 + 5 * MIB
+    assert (verifying[1], sum(verifying[2])) == (sum(came_back), sum(came_back))
+    assert sum(came_back) == 13 * MIB  # the image, and where a GPT would be
 
 
 def test_an_image_that_ends_within_a_block_is_filled_up_with_zeros(tmp_path: Path) -> None:

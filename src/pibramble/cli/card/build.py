@@ -12,12 +12,13 @@ from pibramble.cli.context import Context, print_json
 from pibramble.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pibramble.cards.base import Base
     from pibramble.cards.build import Built
     from pibramble.cards.imagebase import UserImage
     from pibramble.cards.mpich import Source
+    from pibramble.cards.recipe import Recipe
     from pibramble.plan.model import NodePlan
 
 
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 @click.argument("nodes", required=False)
 @click.option("--mirror", default="", help="The Debian mirror to use. Default: the one of this machine's apt sources.")
 @click.option("--anew", is_flag=True, help="Make the cards again, also those that are up to date.")
+@click.option("--anew-bases", is_flag=True, help="Make the base systems again, from what the mirror has today.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
-def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_json: bool) -> None:
+def command(  # noqa: PLR0913 (the words of the command line)
+    context: Context, *, nodes: str | None, mirror: str, anew: bool, anew_bases: bool, as_json: bool
+) -> None:
     """Make the cards of NODES (such as zero[1-3]; default: all), reusing what is there.
 
     A base system is made once for all boards of a kind, from Debian's packages or from the image that the cluster file
@@ -39,11 +43,12 @@ def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_
 
     chosen = _chosen(context, nodes)
     for remark in dict.fromkeys(remark for node in chosen if not node.image for remark in recipe.remarks(node)):
-        click.echo(f"pibramble: {remark}", err=True)
+        _say(remark)
     source, images = _mpich(context), _images(context, chosen)
     recipes = {node.name: recipe.recipe_for(context.plan, node, source) for node in chosen if node.name not in images}
-    reused = {wanted.key for wanted in recipes.values() if base.load(wanted.key) is not None}
-    reused |= {found.key for image in images.values() if (found := image.base()) is not None}
+    reused = set() if anew_bases else _there(recipes.values(), images.values())
+    if mirror and (unasked := sorted(reused & {wanted.key for wanted in recipes.values()})):
+        _say(f"--mirror {mirror} is not asked for {', '.join(unasked)}: there already (--anew-bases makes it again)")
     # The keys are made first: whoever cannot have them learns so before the minutes that a base takes.
     builder = Builder(context.plan, context.keyring, store(context))
     bases: dict[str, base.Base] = {}
@@ -51,13 +56,16 @@ def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_
     def base_of(node: NodePlan) -> base.Base:
         if (image := images.get(node.name)) is not None:
             same = [other for other in chosen if images.get(other.name) == image]
-            made = imagebase.ensure(image, same, context.progress)
+            again = anew_bases and not any(key.endswith(f"-{image.suffix}") for key in bases)
+            made = imagebase.ensure(image, same, context.progress, anew=again)
             bases[made.key] = made
             alike.check(_with_bases(context, source, images))
             return made
         wanted = recipes[node.name]
         if wanted.key not in bases:
-            bases[wanted.key] = base.ensure(wanted, context.progress, mirror_address=mirror, source=source)
+            bases[wanted.key] = base.ensure(
+                wanted, context.progress, mirror_address=mirror, source=source, anew=anew_bases
+            )
             alike.check(_with_bases(context, source, images))
         return bases[wanted.key]
 
@@ -66,11 +74,23 @@ def command(context: Context, *, nodes: str | None, mirror: str, anew: bool, as_
         print_json(built)
         return
     for remark in _remarks(built, chosen, bases):
-        click.echo(f"pibramble: {remark}", err=True)
+        _say(remark)
     for made in bases.values():
-        for remark in made.remarks:
-            click.echo(f"pibramble: {made.key}: {remark}", err=True)
+        if made.remarks:  # each time: a base without security updates is not to be forgotten
+            _say(_remark(made, reused=made.key in reused))
     _show(built, list(bases.values()), reused)
+
+
+def _there(recipes: Iterable[Recipe], images: Iterable[UserImage]) -> set[str]:
+    """Return the keys of the bases that are in the cache already."""
+    from pibramble.cards import base
+
+    made = {wanted.key for wanted in recipes if base.load(wanted.key) is not None}
+    return made | {found.key for image in images if (found := image.base()) is not None}
+
+
+def _say(text: str) -> None:
+    click.echo(f"pibramble: {text}", err=True)
 
 
 def _mpich(context: Context) -> Source | None:
@@ -122,6 +142,12 @@ def _remarks(built: Sequence[Built], nodes: Sequence[NodePlan], bases: Mapping[s
     return [
         remark for made, node in pairs for remark in imagebase.remarks(made, node.name, head=node.role is Role.HEAD)
     ]
+
+
+def _remark(made: Base, *, reused: bool) -> str:
+    """Return what its mirror lacked when it was made, in one line; the reasons only on that day."""
+    lacks = "; ".join(remark.partition(": ")[0] if reused else remark for remark in made.remarks)
+    return f"{made.key}: {lacks}. On another day `pibramble card build --anew-bases` may make a better one"
 
 
 def _chosen(context: Context, nodes: str | None) -> list[NodePlan]:

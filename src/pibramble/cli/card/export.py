@@ -31,6 +31,7 @@ def command(context: Context, node: str, file: Path, *, force: bool) -> None:
         raise UsageError(f"{file} is there already", hint="--force replaces it")
     with store(context).image(planned.name) as image:
         if file.suffix == ".qcow2":
+            image.check_base()  # which QEMU will read, not we
             export.overlay(image, file)
         else:
             export.raw(image, file, context.progress)

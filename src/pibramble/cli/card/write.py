@@ -24,19 +24,32 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("nodes", required=False)
 @click.argument("device", required=False)
+@click.argument("more", nargs=-1, metavar="")
 @click.option("--all", "every", is_flag=True, help="The cards of all nodes, one after another: give DEVICE alone.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--not-removable", is_flag=True, help="DEVICE may be a fixed disk.")
 @click.pass_obj
 def command(  # noqa: PLR0913 (the words of the command line)
-    context: Context, *, nodes: str | None, device: str | None, every: bool, yes: bool, not_removable: bool
+    context: Context,
+    *,
+    nodes: str | None,
+    device: str | None,
+    more: tuple[str, ...],
+    every: bool,
+    yes: bool,
+    not_removable: bool,
 ) -> None:
     """Write the card of NODES to DEVICE (such as /dev/sdb), read it back and verify it.
 
-    Several nodes, or --all: one card after another, as they are put in. Everything on DEVICE is lost; what it is and
-    holds is shown first, and the disk that this machine runs from, or anything in use, is refused. Only the blocks that
-    carry data are written. A regular file works as a device.
+    Several nodes (zero1,zero2 or zero[1-4]), or --all: one card after another, as they are put in. Everything on DEVICE
+    is lost; what it is and holds is shown first, and the disk that this machine runs from, or anything in use, is
+    refused. Only the blocks that carry data are written. A regular file works as a device.
     """
+    if nodes is not None and device is not None and more:
+        # Which word is the device is not guessed: everything on it would be lost.
+        *names, slot = nodes, device, *more
+        example = f"pibramble card write {','.join(names)} {slot}"
+        raise UsageError(f"{len(names) + 1} words: nodes are one word, the device another", hint=example)
     chosen, path = _meant(context, nodes, device, every=every)
     cards = store(context)
     for node in chosen:
@@ -82,24 +95,27 @@ class _Session:
 
     def walk(self, nodes: Sequence[NodePlan]) -> None:
         """Write the cards of the nodes one after another; with several, a bad card is told and replaced by the next."""
-        from pibramble.cards.slot import Card, present, wait_for_card
+        from pibramble.cards.image import ImageError
+        from pibramble.cards.slot import Card, is_empty, present, wait_for_card
 
         done: list[str] = []
         before: Card | None = None
         try:
             for node in nodes:
                 while True:
+                    next_one = f"put in the one for {node.name} ({len(done) + 1} of {len(nodes)})"
                     if before is not None:
-                        self._say(
-                            f"take the card out, and put in the one for {node.name} ({len(done) + 1} of {len(nodes)})"
-                        )
+                        self._say(f"take the card out, and {next_one}")
                         wait_for_card(self.path, before)
+                    elif len(nodes) > 1 and is_empty(self.path):
+                        self._say(f"there is no card in {self.path}: {next_one}")
+                        wait_for_card(self.path, None)
                     before = present(self.path)
                     try:
                         self._write(node)
                     except PibrambleError as error:
-                        if len(nodes) == 1 or before is None:
-                            raise
+                        if len(nodes) == 1 or before is None or isinstance(error, ImageError):
+                            raise  # another card would not help
                         self._say(f"{error.message}\n  {error.hint}" if error.hint else error.message)
                         continue
                     done.append(node.name)

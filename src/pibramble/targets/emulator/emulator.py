@@ -129,9 +129,13 @@ class Emulator:
                 backplane = Backplane(cables.getsockname()[1], secrets.token_hex(16))
                 bench = prepare.Bench(plan, folder, backplane, uplink(plan, free_port(), folder / "world"))
                 orders = {}
+                checked: set[Path] = set()
                 for node in nodes:
                     lines.say(node.name, "putting the card in")
                     with store.image(node.name) as image:
+                        if image.base_path not in checked:  # QEMU will read it, not we
+                            image.check_base()
+                            checked.add(image.base_path)
                         orders[node.name] = bench.prepare(node, image, self._folder / node.name)
                 control = str(control_socket(folder))
                 usb = tuple(worker.name for worker in extras.usb_workers(plan))

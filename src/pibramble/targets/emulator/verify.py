@@ -15,6 +15,7 @@ import attrs
 from pibramble import proc
 from pibramble.cards import export, layout
 from pibramble.cards.delta import DeltaError, DeltaImage
+from pibramble.cards.image import ImageError
 from pibramble.cards.store import Store, Worth
 from pibramble.errors import PibrambleError
 from pibramble.files.model import Keyring
@@ -78,7 +79,7 @@ class Verifier:
                 if not boot:
                     return Verdict(node.name, good=True, verdict="good", seen="as planned, file systems clean")
                 return self._boot(node, image, progress)
-        except (BootError, DeltaError, UncleanError) as error:
+        except (BootError, DeltaError, ImageError, UncleanError) as error:
             return Verdict(node.name, good=False, verdict="bad", seen="as planned", problem=str(error))
 
     def _boot(self, node: NodePlan, image: DeltaImage, progress: Progress) -> Verdict:
