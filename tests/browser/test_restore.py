@@ -106,4 +106,4 @@ def test_recorded_sessions(judge: Page, name: str) -> None:
 @pytest.mark.skipif(not VTTEST, reason="there is no vttest: scripts/setup dev")
 @pytest.mark.parametrize("menu", [menu for menu in MENUS if menu not in WIDE])
 def test_vttest(judge: Page, menu: str) -> None:
-    assert compared(judge, recorded(menu), limit=2000, step=211)
+    assert compared(judge, recorded(menu), limit=2000, step=211, every=8)

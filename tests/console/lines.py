@@ -88,9 +88,9 @@ class Serve:
         self._cwd, self._devices = folder, devices
         self.start()
 
-    def start(self) -> None:
-        """Start it, and wait until it serves."""
-        argv = [sys.executable, "-m", "pibramble", "serve", "--no-web", *map(str, self._devices)]
+    def start(self, *pages: str) -> None:
+        """Start it, and wait until it serves; `pages`: the options of its pages."""
+        argv = [sys.executable, "-m", "pibramble", "serve", *(pages or ("--no-web",)), *map(str, self._devices)]
         self._log = (self._cwd / "serve.log").open("ab")
         before = self.said.count("serving")
         self.process = subprocess.Popen(argv, cwd=self._cwd, env=self.environment, stdout=self._log, stderr=self._log)

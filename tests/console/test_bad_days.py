@@ -17,8 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from pibramble.console.backlog import VIEWER_BACKLOG_BYTES
+from pibramble.console.log import HELD
 from pibramble.console.messages import (
     Attach,
     Cancel,
@@ -28,9 +31,10 @@ from pibramble.console.messages import (
     Take,
     data_frame,
     decode_reply,
+    encode,
     message_frame,
 )
-from tests.console.lines import Person, Serve, Wire, until
+from tests.console.lines import PATIENCE_S, Person, Serve, Wire, until
 
 Sit = Callable[..., Person]
 
@@ -130,6 +134,65 @@ def test_a_killed_broker_leaves_no_lock_and_no_hole_but_the_time_it_was_down(wir
     assert log.count("--- nothing was recorded since ") == 1
     assert serve.end() == 0
     assert not (serve.folder / "broker.sock").exists()
+
+
+def test_a_broker_that_is_killed_in_mid_flood_leaves_one_hole_that_is_marked(wire: Wire, serve: Serve) -> None:
+    content = b"".join(b"line %07d\r\n" % number for number in range(200_000))
+    with poured(wire, content) as pouring:
+        until(lambda: "line 0002000" in serve.log())
+        serve.process.kill()
+        serve.process.wait()
+        assert pouring.is_alive(), "it was to be killed before the end"
+        serve.start()
+        until(lambda: "line 0199999" in serve.log())
+    log = serve.log()
+    before, mark, after = log.partition("--- nothing was recorded since ")
+    assert mark
+    first, second = ([int(number) for number in re.findall(r"line (\d{7})\n", part)] for part in (before, after))
+    assert first == list(range(len(first)))
+    assert second == list(range(second[0], 200_000))
+
+
+def test_a_half_line_that_was_held_back_is_said_to_be_lost(wire: Wire, serve: Serve) -> None:
+    with wire.at_far_end() as far:
+        os.write(far, b"sw1(config)#\r\nenable secret hunter2")
+        until((serve.folder / "logs" / "sw1" / HELD).exists)
+        serve.process.kill()
+        serve.process.wait()
+        serve.start()
+    assert "is lost ---" in serve.log()
+    assert "hunter2" not in serve.log()
+
+
+def test_a_browser_that_stops_reading_does_not_hold_the_line_up(wire: Wire, serve: Serve) -> None:
+    serve.end()
+    serve.start("--listen", "127.0.0.1:0")
+    until(lambda: "pages: " in serve.said)
+    [address] = re.findall(r"^pages: http(://\S+)/$", serve.said, re.MULTILINE)
+    line = b"%07d the quick brown fox jumps over the lazy dog\r\n"
+    count = 16 * (1 << 20) // 53
+    content = b"".join(line % number for number in range(count))
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)  # or the kernel would read on for it
+    host, port = address.removeprefix("://").split(":")
+    narrow.connect((host, int(port)))
+    origin = Origin(f"http{address}")
+    with connect(f"ws{address}/socket", sock=narrow, origin=origin, max_queue=4, ping_interval=None) as browser:
+        browser.send(encode(Attach("sw1", "a tab")))
+        while '"restored"' not in str(browser.recv(PATIENCE_S)):
+            pass
+        before_kib = serve.rss_kib
+        with poured(wire, content) as pouring:  # and the browser reads nothing
+            pouring.join()
+        until(lambda: f"{count - 1:07}" in serve.log()[-200:])  # the line was read on, to its end
+        grown_bytes = (serve.rss_kib - before_kib) << 10
+        assert grown_bytes < 8 * VIEWER_BACKLOG_BYTES, f"it has grown by {grown_bytes:,} bytes"
+        shown, said = b"", ""
+        while not shown.endswith(content[-1000:]):
+            piece = browser.recv(PATIENCE_S)
+            shown, said = (shown + piece, said) if isinstance(piece, bytes) else (shown, said + piece)
+        assert '"missed"' in said
+        assert len(shown) < len(content)
 
 
 def test_a_viewer_that_never_reads_harms_nobody(wire: Wire, serve: Serve) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import termios
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.lines import Person, Serve, Wire, until
+from tests.console.lines import PATIENCE_S, Person, Serve, Wire, until
 
 Sit = Callable[..., Person]
 
@@ -187,3 +188,57 @@ def test_other_settings_are_taken_with_control_and_never_ignored(wire: Wire, ser
     bob = person("sw1", "--settings", "300")
     bob.hears("it stays at 19200 7E1, not 300 8N1")
     assert "--- changed to 19200 7E1 ---" in serve.log()
+
+
+LINUX = """\
+[[workers]]
+name = "zero1"
+
+[[consoles]]
+name = "sw1"
+port = "{port}"
+profile = "linux"
+"""
+
+
+def test_hot_buttons_are_offered_asked_about_and_pressed(wire: Wire, serve: Serve, person: Sit, tmp_path: Path) -> None:
+    serve.end()
+    (tmp_path / "cluster.toml").write_text(LINUX.format(port=wire.device.resolve()))
+    serve.start()
+    with wire.at_far_end() as far:
+        ada = person()
+        ada.hears("you have control")
+        ada.types("\x1dh")
+        ada.sees("4  SysRq s")
+        ada.types("2")
+        assert far_hears(far, 17) == b"dmesg | tail -20\r"
+        ada.types("\x1dh4")
+        ada.hears("Write all disks (SysRq s)? y/n")
+        ada.types("n")
+        ada.hears("SysRq s: not done")
+        ada.types("\x1dhz")  # none of them
+        ada.types("\x1dh4")
+        until(lambda: ada.look() and ada.raw.count(b"y/n") == 2)
+        ada.types("y")
+        ada.hears("break, 300 ms")
+        assert far_hears(far, 1) == b"s"
+
+
+def far_hears(far: int, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        assert select.select([far], [], [], PATIENCE_S)[0], data
+        data += os.read(far, 100)
+    return data
+
+
+def test_the_screen_is_drawn_anew(wire: Wire, person: Sit) -> None:
+    with wire.at_far_end() as far:
+        ada = person()
+        ada.hears("you have control")
+        os.write(far, b"from the device")
+        ada.sees("from the device")
+        ada.screen.reset()  # as when another program has written over it
+        assert "from the device" not in ada.look()
+        ada.types("\x1dr")
+        ada.sees("from the device")

@@ -25,6 +25,7 @@ LONGEST_LINE_BYTES = 4096  # longer ones are broken here: noise at the wrong spe
 RETRY_SECONDS = 1
 
 FILE = "console.log"
+HELD = "held-back"  # beside it while a line is held back: a broker that is killed then cannot say so itself
 
 _UNPRINTABLE = bytes(set(range(32)) - set(b"\n\t")) + b"\x7f"
 _STAMP = re.compile(rb"^\S+Z(?: |$)")
@@ -75,6 +76,7 @@ class Log:
         self._rest = b""  # of a sequence or a line end that is not whole yet
         self._line = b""  # the unfinished line, as far as it is written
         self._held = b""  # and what of it is held back, for it may hold a secret
+        self._noted = False  # HELD is there
         self._whole = True  # the last byte that was written ends a line
         self._lost_bytes = 0
         self._lost_since = 0.0
@@ -87,10 +89,13 @@ class Log:
 
     def resume(self) -> None:
         """Say since when nothing was recorded, if there is a log from before."""
+        held = self.path.with_name(HELD)
         with suppress(OSError):
             since = self.path.stat().st_mtime
             self._line = b"?" if not self._ends_whole() else b""
-            self.mark(f"nothing was recorded since {stamp(since)}")
+            lost = ", and an unfinished line, held back for it may hold a secret, is lost" if held.exists() else ""
+            self.mark(f"nothing was recorded since {stamp(since)}{lost}")
+            held.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> None:
         """Record what the device printed. Never raises: a full disk must not stop the line."""
@@ -113,6 +118,7 @@ class Log:
         if held:
             self._write(self._stamped(self._masked(held)))
             self._line += held
+            self._note()
 
     def close(self) -> None:
         """Write what is held back, and close the file."""
@@ -147,6 +153,20 @@ class Log:
                 if len(self._line) >= LONGEST_LINE_BYTES:
                     parts.append(self._ended())
         self._write(b"".join(parts))
+        self._note()
+
+    def _note(self) -> None:
+        """Let HELD be there while something is held back."""
+        if bool(self._held) is self._noted:
+            return
+        self._noted = not self._noted
+        note = self.path.with_name(HELD)
+        with suppress(OSError):
+            if self._noted:
+                make_private(note.parent)
+                note.touch(0o600)
+            else:
+                note.unlink(missing_ok=True)
 
     def _masked(self, text: bytes) -> bytes:
         """Return text that follows the unfinished line with its secrets taken out."""

@@ -11,10 +11,11 @@ from pathlib import Path
 import attrs
 import pytest
 
+from pibramble.console import profiles
 from pibramble.console.buttons import DeclinedError
 from pibramble.console.line import NotWriterError
 from pibramble.console.messages import Event
-from pibramble.console.model import Break, Button, Confirm, Send, WaitFor
+from pibramble.console.model import Break, Button, Confirm, Profile, Send, WaitFor
 from pibramble.errors import TimedOutError, UsageError
 from tests.unit.console.benches import Bench, Device
 
@@ -46,11 +47,11 @@ BUTTONS = (
 
 
 class Stage:
-    def __init__(self, bench: Bench, person: Person) -> None:
+    def __init__(self, bench: Bench, person: Person, profile: Profile | None = None) -> None:
         self.bench, self.person = bench, person
         self.device: Device = bench.device()
         self.line = bench.line(self.device)
-        self.line.profile = attrs.evolve(self.line.profile, buttons=BUTTONS)
+        self.line.profile = profile or attrs.evolve(self.line.profile, buttons=BUTTONS)
         bench.call(self.line.attach, person)
         bench.call(self.line.take_control, person)
 
@@ -137,3 +138,75 @@ def test_all_waits_end_when_the_line_is_closed(bench: Bench) -> None:
                 await closing
 
     bench.do(waits())
+
+
+LINUX = {
+    "interrupt": b"\x03",
+    "log": b"dmesg | tail -20\r",
+    "size": b"stty rows 24 cols 80\r",
+    "sync": b"<low>s",
+    "reboot": b"<low>b",
+}
+# What the device hears of each button of each profile that comes along.
+HEARD = {
+    "cisco-ios": {
+        "wake": b"\r",
+        "enable": b"enable\r",
+        "no-pager": b"terminal length 0\r",
+        "interfaces": b"show ip interface brief\r",
+        "vlans": b"show vlan brief\r",
+        "neighbours": b"show cdp neighbors\r",
+        "configuration": b"show running-config\r",
+        "log": b"show logging\r",
+        "abort": b"\x1e",
+        "save": b"write memory\r",
+    },
+    "cisco-rommon": {
+        "break": b"<low>",
+        "skip-configuration": b"confreg 0x2142\r",
+        "use-configuration": b"confreg 0x2102\r",
+        "restart": b"reset\r",
+    },
+    "linux": LINUX,
+    "raspberry-pi": {**LINUX, "health": b"vcgencmd get_throttled; vcgencmd measure_temp\r"},
+    "raw": {},
+}
+ASKS = {"save", "skip-configuration", "restart", "sync", "reboot"}  # they do what cannot be taken back
+
+
+def test_every_button_that_comes_along_is_pressed_below(tmp_path: Path) -> None:
+    shipped = profiles.load_all(tmp_path)
+    assert {name: {button.name for button in profile.buttons} for name, profile in shipped.items()} == {
+        name: set(buttons) for name, buttons in HEARD.items()
+    }
+
+
+@pytest.mark.parametrize(("profile", "button"), [(name, button) for name, said in HEARD.items() for button in said])
+def test_a_device_hears_what_a_button_is_to_say(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, button: str
+) -> None:
+    stage = Stage(bench, Person(says=True), profiles.load(profile, tmp_path / "none of mine"))
+    tty, heard, began, held = stage.line._device, b"", 0.0, 0.3  # noqa: SLF001 (a pty does not carry the break that it is asked for)
+    assert tty is not None
+    switch = tty.hold_low
+
+    def hold_low(*, low: bool) -> None:
+        nonlocal heard, began, held
+        switch(low=low)
+        if low:
+            heard, began = heard + stage.device.heard(1, 0.05) + b"<low>", time.monotonic()
+        else:
+            held = time.monotonic() - began
+            stage.device.say(b"\r\nrommon 1 > ")
+
+    monkeypatch.setattr(tty, "hold_low", hold_low)
+    pressing = threading.Thread(target=stage.press, args=(button,))
+    pressing.start()
+    wanted = HEARD[profile][button]
+    typed = stage.device.heard(len(wanted.rpartition(b">")[2]))
+    stage.device.say(b"\r\nrommon 2 > ")  # a prompt for whoever waits for one
+    pressing.join(10)
+    assert not pressing.is_alive()
+    assert heard + typed + stage.device.heard(1, 0.1) == wanted
+    assert 0.29 <= held <= 0.5
+    assert bool(stage.person.asked) is (button in ASKS)

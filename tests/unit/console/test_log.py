@@ -172,3 +172,29 @@ def test_a_long_log_is_read_from_its_end(folder: Path) -> None:
     log.write(b"x" * 100 + b"\r\n" + b"noise\r\n" * 20_000 + b"sw1>")
     log.close()
     assert last_line(folder) == "sw1>"
+
+
+def test_a_line_that_was_held_back_when_its_broker_was_killed_is_said_to_be_lost(folder: Path) -> None:
+    killed = Log(folder)
+    killed.write(b"sw1(config)#\r\nenable secret hunter2")
+    later = Log(folder)
+    later.resume()
+    later.close()
+    assert b"held back for it may hold a secret, is lost ---" in said(later)
+    assert b"hunter2" not in said(later)
+    again = Log(folder)
+    again.resume()
+    again.close()
+    assert said(again).count(b"is lost") == 1
+
+
+def test_a_line_that_was_written_after_all_is_not_said_to_be_lost(folder: Path) -> None:
+    log = Log(folder)
+    log.write(b"enable secret hunter2")
+    log.flush()
+    log.write(b"\r\nenable secret hunter3")
+    log.write(b"\r\nsw1#")
+    later = Log(folder)
+    later.resume()
+    later.close()
+    assert b"is lost" not in said(later)
