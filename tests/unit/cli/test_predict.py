@@ -142,6 +142,35 @@ def test_bench_runs_are_listed_and_compared_without_a_cluster(folder: Path, caps
     assert (speed[-1], "20261124-200000-0000A" in said) == ("0.50", True)
 
 
+def test_the_last_run_to_compare_with_is_the_one_before_the_one_shown(folder: Path, capsys: Captured) -> None:
+    first = keep_a_run(folder, "hardware")
+    assert run(["bench", "--show", "last", "--against", "last"]) == Exit.WRONG
+    assert f"there is no run before {first.id} to compare it with" in capsys.readouterr().err
+    second = attrs.evolve(first, id="20261125-200000-0000b", speeds={"pi-zero": 0.8e7})
+    third = attrs.evolve(first, id="20261126-200000-0000c", speeds={"pi-zero": 0.4e7})
+    for later in (second, third):
+        bench_runs.save(folder / "state" / "original" / "bench", later)
+    for shown, other in (("last", second), ("0000b", first)):
+        assert run(["bench", "--show", shown, "--against", "last", "--json"]) == Exit.OK
+        said = json.loads(capsys.readouterr().out)
+        assert said["against"] == other.id
+        assert {f["ratio"] for f in said["figures"] if f["what"].startswith("cpi")} == {0.5}
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_stored_run_is_drawn_beside_another(folder: Path, capsys: Captured, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    kept = keep_a_run(folder, "hardware")
+    later = attrs.evolve(kept, id="20261125-200000-0000b")
+    bench_runs.save(folder / "state" / "original" / "bench", later)
+    words = ["bench", "--show", "last", "--against", "last", "--plot", f"bench.{ending}"]
+    assert run(words) == Exit.OK, capsys.readouterr().err
+    content = (folder / f"bench.{ending}").read_bytes()
+    assert content.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    if ending == "svg":  # each word of a label stands before its shapes as a comment
+        assert all(f"<!-- {name}, usb-usb -->".encode() in content for name in ("ping-pong", "exchange"))
+
+
 def test_a_run_is_compared_with_what_would_have_been_predicted(folder: Path, capsys: Captured) -> None:
     kept = keep_a_run(folder, "hardware")
     later = attrs.evolve(kept, id="20261125-200000-0000b")
