@@ -62,13 +62,7 @@ class Simulator:
 
     def compiled(self, source: Path, arguments: Sequence[str]) -> Path:
         """Compile a source file for SMPI. Raises UsageError for what is no source, and CompilerError."""
-        compiler = COMPILERS.get(source.suffix.lower())
-        if compiler is None:
-            raise UsageError(
-                f"{source} is no source file", hint=f"what can be predicted ends in {', '.join(COMPILERS)}"
-            )
-        if not source.is_file():
-            raise UsageError(f"there is no file {source}")
+        compiler = compiler_of(source)
         _ = self.version  # says what is missing before a compiler does
         program = self._scratch / source.stem
         # As `run` compiles: the same optimisation.
@@ -83,17 +77,36 @@ class Simulator:
     def run(self, job: Job, platform: Platform, steps: Sequence[Step], ranks: int) -> Simulated:
         """Run a program twice, on the platform and on the same one without wires; return what became of it.
 
-        Raises PibrambleError for a program that does not come to its end.
+        What it computes is measured in the first run and counts in both, so that they differ by the wires alone. A
+        program that makes other MPI calls without wires is measured anew. Raises PibrambleError for a program that does
+        not come to its end.
         """
-        with_wires = self._once(job, platform, steps, ranks)
-        without = self._once(job, platform.without_wires(), _NO_WIRES, ranks)
+        times = self._scratch / "times"
+        times.unlink(missing_ok=True)
+        measure = {"LD_PRELOAD": str(self._once_library), "PIBRAMBLE_TIMES": str(times)}
+        free = platform.without_wires()
+        with_wires = self._once(job, platform, steps, ranks, measure)
+        without = self._once(job, free, _NO_WIRES, ranks, {**measure, "PIBRAMBLE_AGAIN": "1"})
+        timed_twice = not without.replayed
+        if timed_twice:
+            without = self._once(job, free, _NO_WIRES, ranks, {})
         hosts = host_file(platform.places, ranks).split()
         speed = {place.name: place.speed for place in platform.places}
         stretched = sum(job.host_speed / speed[host] for host in hosts) / ranks  # for an average rank
         computed = with_wires.host_seconds / ranks * stretched
-        return Simulated(ranks, with_wires.seconds, without.seconds, computed, with_wires.printed)
+        return Simulated(ranks, with_wires.seconds, without.seconds, computed, with_wires.printed, timed_twice)
 
-    def _once(self, job: Job, platform: Platform, steps: Sequence[Step], ranks: int) -> _Outcome:
+    @cached_property
+    def _once_library(self) -> Path:
+        """Return what keeps the times of one run for the next (bench/once.c), compiled."""
+        library = self._scratch / "once.so"
+        words = ("-O2", "-shared", "-fPIC", "-o", str(library), str(_PROGRAMS / "once.c"), "-ldl")
+        proc.run(["gcc", *words], timeout_s=_COMPILE_TIMEOUT_S)
+        return library
+
+    def _once(
+        self, job: Job, platform: Platform, steps: Sequence[Step], ranks: int, environment: Mapping[str, str]
+    ) -> _Outcome:
         files = {"platform.xml": to_xml(platform), "hosts": host_file(platform.places, ranks)}
         for name, content in files.items():
             (self._scratch / name).write_text(content, encoding="utf-8")
@@ -111,7 +124,7 @@ class Simulator:
         argv += ["-hostfile", str(self._scratch / "hosts"), "--log=xbt_cfg.thres:error", "--log=smpi_coll.thres:error"]
         argv += [f"--cfg={name}:{value}" for name, value in options.items()]
         argv += [str(job.program), *job.arguments]
-        with _session(argv, self._scratch) as process:
+        with _session(argv, {"TMPDIR": str(self._scratch), **environment}) as process:
             try:
                 printed, said = process.communicate(timeout=job.timeout_s)
             except subprocess.TimeoutExpired:
@@ -120,6 +133,16 @@ class Simulator:
                     hint="give it less to do, fewer ranks, or a longer --timeout",
                 ) from None
         return _read(job.program.name, ranks, process.returncode, printed, said)
+
+
+def compiler_of(source: Path) -> str:
+    """Return what compiles a source file for MPI. Raises UsageError for what is none, or is not there."""
+    compiler = COMPILERS.get(source.suffix.lower())
+    if compiler is None:
+        raise UsageError(f"{source} is no source file", hint=f"what can be predicted ends in {', '.join(COMPILERS)}")
+    if not source.is_file():
+        raise UsageError(f"there is no file {source}")
+    return compiler
 
 
 def check() -> None:
@@ -161,12 +184,13 @@ class _Outcome:
     seconds: float
     host_seconds: float  # that all ranks together computed, on this PC
     printed: str
+    replayed: bool  # what it computed was the run's before, call by call
 
 
 @contextmanager
-def _session(argv: Sequence[str], scratch: Path) -> Iterator[subprocess.Popen[str]]:
+def _session(argv: Sequence[str], more: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Start a command in a session of its own, and leave nothing of it running: smpirun's child outlives smpirun."""
-    environment = {**os.environ, "TMPDIR": str(scratch)}
+    environment = {**os.environ, **more}
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment}
     process = proc.start(argv, **options, text=True, errors="replace", start_new_session=True)
     try:
@@ -189,7 +213,7 @@ _NUMBER = r"([\d.]+(?:e[-+]?\d+)?)"
 def _read(name: str, ranks: int, code: int, printed: str, said: str) -> _Outcome:
     """Read what smpirun said. It ends with 0 also after MPI_Abort and after a deadlock."""
     where = f"{name} on {ranks} simulated rank{'s' * (ranks != 1)}"
-    words = "\n".join(line for line in said.splitlines() if not line.startswith(("[", "pibramble began")))
+    words = "\n".join(line for line in said.splitlines() if not line.startswith(("[", "pibramble ")))
     for sign, meaning in _FATAL:
         if sign in said:
             raise PibrambleError(f"{where} {meaning}", hint=_last(printed) or _last(words))
@@ -199,7 +223,8 @@ def _read(name: str, ranks: int, code: int, printed: str, said: str) -> _Outcome
         ending = f"ended by signal {code - _SIGNALLED}" if code > _SIGNALLED else f"ended with exit code {code}"
         raise PibrambleError(f"{where} {ending}", hint=_last(words) or _last(printed), exit_code=Exit.FAILED)
     began = re.search(rf"^pibramble began {_NUMBER}$", said, re.MULTILINE)
-    return _Outcome(float(seconds[1]) - (float(began[1]) if began else 0.0), float(computed[1]), printed)
+    replayed = re.search(r"^pibramble replayed$", said, re.MULTILINE) is not None
+    return _Outcome(float(seconds[1]) - (float(began[1]) if began else 0.0), float(computed[1]), printed, replayed)
 
 
 def _last(said: str) -> str:

@@ -119,6 +119,43 @@ def test_what_makes_no_sense_is_refused(capsys: Captured, words: list[str], said
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["missing.c", "cluster.toml"])
+def test_the_program_is_looked_at_before_anything_is_measured(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr("pibramble.simgrid.host_speed", lambda: measured.append("this PC"))
+    assert run(["predict", name]) == Exit.WRONG
+    said = capsys.readouterr().err
+    assert (measured, "measuring" in said, name in said) == ([], False, True)
+
+
+POLLS = """\
+#include <mpi.h>
+int main(int argc, char **argv)
+{
+    int rank, there = 0;
+    MPI_Request request;
+    static char data[1 << 20];
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank == 0) MPI_Send(data, sizeof data, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
+    if (rank == 1) MPI_Irecv(data, sizeof data, MPI_CHAR, 0, 0, MPI_COMM_WORLD, &request);
+    while (rank == 1 && !there) MPI_Test(&request, &there, MPI_STATUS_IGNORE);
+    MPI_Finalize();
+    return 0;
+}
+"""
+
+
+def test_shares_that_rest_on_two_timings_are_called_rough(folder: Path, capsys: Captured) -> None:
+    (folder / "polls.c").write_text(POLLS)
+    assert run(["-q", "predict", "-n", "2", "polls.c"]) == Exit.OK
+    assert "WIRE and WAITING of 2 ranks are rough" in capsys.readouterr().out
+    assert run(["-q", "predict", "-n", "2", CPI, "1000000"]) == Exit.OK
+    assert "rough" not in capsys.readouterr().out
+
+
 def test_a_target_that_cannot_be_predicted_is_refused(capsys: Captured) -> None:
     assert run(["-q", "-t", "emulator", "predict", CPI]) == Exit.WRONG
     assert "-t lab or -t hardware" in capsys.readouterr().err
