@@ -30,9 +30,15 @@ def test_a_lab_is_measured_and_the_run_is_kept_and_compared(lab_cluster: LabClus
     assert min(largest) > (1 << 20) * 8 / 90e6 * 0.9  # the wire is shaped to 90 Mbit/s
     [of_two] = said["run"]["sums"]
     assert of_two["nodes"] == ["zero1", "zero2"]
-    again = lab_cluster.pibramble("bench", "--show", said["run"]["id"], "--against", "last")
+    first = said["run"]["id"]
+    words = ("bench", "-w", "zero[1-2]", "--seconds", "0.02", "--against", "last", "--json")
+    again = lab_cluster.pibramble(*words, timeout_s=110)
     assert again.returncode == 0, again.stderr
-    assert {line.split()[-1] for line in again.stdout.splitlines() if line.startswith("ping-pong")} == {"1.00"}
+    second = json.loads(again.stdout)
+    assert (second["against"], second["run"]["id"] > first) == (first, True)
+    largest = [f["ratio"] for f in second["figures"] if f["size_bytes"] == 1 << 20]
+    assert largest == [pytest.approx(1, rel=0.5)] * 2  # the same shaped wire, measured twice
+    assert any(f["ratio"] != 1 for f in second["figures"])  # but no run beside itself
 
 
 def test_a_lone_serial_worker_is_measured_without_a_partner(lab_cluster: LabCluster) -> None:

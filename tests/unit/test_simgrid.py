@@ -10,6 +10,7 @@ import pytest
 
 from pibramble import proc, simgrid
 from pibramble.advise.predict.platform import Platform, platform
+from pibramble.advise.predict.scaling import Simulated, judge
 from pibramble.advise.predict.wires import Step, Wires
 from pibramble.errors import Exit, MissingError, PibrambleError, TimedOutError, UsageError
 from pibramble.operate.bench import PROGRAMS, read_curve, read_speed
@@ -93,6 +94,92 @@ def test_what_simgrid_needs_to_know_its_ranks_is_not_counted(smpi: Simulator) ->
     place = made(modelled, 64, *USB)
     run = smpi.run(job(smpi.compiled(EXAMPLES / "cpi.c", ()), "640"), place, modelled.steps_for(place.kinds), 64)
     assert run.seconds < 64 * 0.0005  # a barrier and a sum in 6 rounds each; its own messages take a millisecond a rank
+
+
+MANNERS = """\
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static void work(long steps) { for (volatile long i = 0; i < steps; i++) {} }
+int main(int argc, char **argv)
+{
+    int rank, ranks, there = 0, bytes = 8 << 20;
+    MPI_Request request;
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    char *data = calloc(bytes, 1), *how = argv[1];
+    double began = MPI_Wtime();
+    if (strcmp(how, "pairs") == 0) {
+        if (rank % 2 == 0) MPI_Send(data, bytes, MPI_CHAR, rank + 1, 0, MPI_COMM_WORLD);
+        else MPI_Recv(data, bytes, MPI_CHAR, rank - 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        if (rank % 2 == 1) printf("%f\\n", bytes / (MPI_Wtime() - began));
+    } else if (strcmp(how, "polls") == 0 && rank == 0) {
+        MPI_Send(data, 1 << 20, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
+    } else if (strcmp(how, "polls") == 0 && rank == 1) {
+        MPI_Irecv(data, 1 << 20, MPI_CHAR, 0, 0, MPI_COMM_WORLD, &request);
+        while (!there) MPI_Test(&request, &there, MPI_STATUS_IGNORE);
+    } else if (strcmp(how, "one") == 0 && rank == 0) {
+        work(50000000);
+    } else if (strcmp(how, "all") == 0) {
+        work(20000000);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    MPI_Finalize();
+    return 0;
+}
+"""
+
+
+def behaves(smpi: Simulator, tmp_path: Path, how: str, ranks: int, host_speed: float = 1e9) -> tuple[Simulated, Wires]:
+    """Return what becomes of a program with such manners on Zeros."""
+    source = tmp_path / "manners.c"
+    source.write_text(MANNERS)
+    modelled = boards(*USB)
+    place = made(modelled, ranks, *USB)
+    run = smpi.run(
+        job(smpi.compiled(source, ()), how, host_speed=host_speed), place, modelled.steps_for(place.kinds), ranks
+    )
+    return run, modelled
+
+
+@needs_smpi
+@pytest.mark.parametrize("pairs", [1, 2, 4])
+def test_pairs_share_the_heads_bus(smpi: Simulator, tmp_path: Path, pairs: int) -> None:
+    run, modelled = behaves(smpi, tmp_path, "pairs", 2 * pairs)
+    rates = [float(line) for line in run.printed.split()]
+    wire = min(modelled.models["zero1"].to_head_bytes_per_s, modelled.models["zero2"].to_worker_bytes_per_s)
+    assert modelled.bus_bytes_per_s == 26_624_000
+    assert sum(rates) == pytest.approx(min(pairs * wire, 26_624_000), rel=0.02)
+    assert max(rates) == pytest.approx(min(rates), rel=0.01)
+    [point] = judge([run]).points
+    assert point.wire > 0.98
+
+
+@needs_smpi
+def test_who_has_nothing_to_do_waits(smpi: Simulator, tmp_path: Path) -> None:
+    run, _ = behaves(smpi, tmp_path, "one", 4, host_speed=20e9)  # some seconds, so the barrier's milliseconds are none
+    [point] = judge([run]).points
+    assert point.compute == pytest.approx(0.25, abs=0.02)
+    assert point.waiting == pytest.approx(0.75, abs=0.02)
+    assert point.wire < 0.01
+
+
+@needs_smpi
+def test_with_and_without_wires_one_measured_time_counts(smpi: Simulator, tmp_path: Path) -> None:
+    runs = [behaves(smpi, tmp_path, "all", 4, host_speed=20e9)[0] for _ in range(3)]
+    assert not any(run.timed_twice for run in runs)
+    # A barrier of two rounds, whatever the noise of what was computed beside it: timed twice, it would be lost in that.
+    barriers_s = [run.seconds - run.seconds_without_wires for run in runs]
+    assert all(0.0005 < seconds < 0.003 for seconds in barriers_s), barriers_s
+
+
+@needs_smpi
+def test_a_program_that_makes_other_calls_without_wires_is_timed_anew(smpi: Simulator, tmp_path: Path) -> None:
+    run, _ = behaves(smpi, tmp_path, "polls", 2)
+    assert run.timed_twice
+    assert run.seconds > run.seconds_without_wires + 0.05  # a megabyte at some 10 MB/s
 
 
 SUMS = """\

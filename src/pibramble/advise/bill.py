@@ -19,6 +19,7 @@ class Share(StrEnum):
     CARDS = "memory cards"
     POWER = "supplies"
     JOINING = "what joins them"  # cables, hubs, adapters, switches, bridges
+    BESIDE = "receivers and consoles"
 
 
 @attrs.frozen
@@ -64,8 +65,8 @@ class Bill:
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """Return the parts whose price nobody knows."""
-        return tuple(line.part for line in self.lines if line.price is None)
+        """Return the parts that are to be bought and whose price nobody knows."""
+        return tuple(line.part for line in self.lines if line.price is None and line.count > line.owned)
 
     @property
     def assumed(self) -> tuple[str, ...]:

@@ -77,8 +77,9 @@ def _most(shop: Shop, own: int, each: int, cents: int | None) -> int:
 
 
 def possible_heads(shop: Shop) -> list[str]:
-    """Return the boards that can be a head: an Ethernet port for the uplink, and a price."""
-    return [name for name, board in shop.catalogue.boards.items() if board.ethernet_mbit and name in shop.prices]
+    """Return the boards that can be a head: an Ethernet port for the uplink, and a price, or the person has one."""
+    to_be_had = {*shop.prices, *shop.owned}
+    return [name for name, board in shop.catalogue.boards.items() if board.ethernet_mbit and name in to_be_had]
 
 
 def worth(shop: Shop, board: str, goal: Goal) -> float | None:
@@ -105,7 +106,7 @@ def _kinds(shop: Shop, goal: Goal, links: Sequence[Link]) -> list[tuple[Kind, in
         counted = worth(shop, board, goal)
         for link in links:
             kind = Kind(board, link)
-            if counted is None or not shop.possible(kind):
+            if counted is None or board not in shop.prices or not shop.possible(kind):
                 continue
             price = shop.cents(shop.of_each(kind))
             if price is not None:

@@ -267,7 +267,7 @@ RULES = (
 
 
 def _finding(rule: str, path: Path, message: str, cure: str = "") -> Finding:
-    return Finding(rule, path, message, cure, Severity.WARNING, named=True)
+    return Finding(rule, path, message, cure, Severity.WARNING)
 
 
 def _figures(load: Load) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pibramble.operate.bench import Settings
     from pibramble.operate.bench_runs import Benchmark, Compared, Figure
 
-_PREDICTION = "prediction"
+_PREDICTION, _LAST = "prediction", "last"
 
 
 @click.command(
@@ -28,7 +28,9 @@ _PREDICTION = "prediction"
 @wanted_option
 @excluded_option
 @target_option
-@click.option("--against", metavar="RUN", help="Compare with an earlier run: its id, `last`, or `prediction`.")
+@click.option(
+    "--against", metavar="RUN", help="Compare with an earlier run: its id, `last` (the one before), or `prediction`."
+)
 @click.option("--seconds", "seconds_a_size", type=click.FloatRange(min=0.01), default=0.5, show_default=True,
               help="How long to measure each size.")  # fmt: skip
 @click.option(
@@ -78,10 +80,13 @@ def command(  # noqa: PLR0913 (each is an option)
         plotting.check(plot)
     if against == _PREDICTION:
         simgrid.check()
-    earlier = bench_runs.find(folder, against) if against and against != _PREDICTION else None
-    if shown:
-        run = bench_runs.find(folder, shown)
-    else:
+    run = bench_runs.find(folder, shown) if shown else None
+    earlier = None
+    if run and against == _LAST:
+        earlier = bench_runs.before(folder, run)
+    elif against and against != _PREDICTION:
+        earlier = bench_runs.find(folder, against)  # before long work: an id may be mistyped
+    if run is None:
         settings = _settings(context, wanted, excluded)
         linpack = want_linpack or equations is not None
         run = _measure(

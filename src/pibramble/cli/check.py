@@ -50,7 +50,8 @@ def command(context: Context, *, strict: bool, show_power: bool, as_json: bool) 
         _show(feeding)
     if findings:
         click.echo(report(findings) + "\n", err=True)
-    click.echo(verdict(file, findings))
+    strictly = "; --strict counts warnings as errors: not passed" if code else ""
+    click.echo(f"{verdict(file, findings)}{strictly}")
     return code
 
 

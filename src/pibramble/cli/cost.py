@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pibramble.advise.cost import Way
     from pibramble.advise.power import Feeding
     from pibramble.catalog.sections import Catalogue
+    from pibramble.spec.model import Link
 
 _GOALS = ("cores", "gflops", "nodes")
 _LINKS = ("usb", "serial", "ethernet")
@@ -31,7 +32,9 @@ def _complete_parts(_ctx: click.Context, _param: click.Parameter, incomplete: st
 
     from pibramble.catalog.sections import Catalogue
 
-    return [CompletionItem(name) for name in Catalogue().prices if name.startswith(incomplete)]
+    catalogue = Catalogue()
+    known = dict.fromkeys((*catalogue.boards, *catalogue.prices))
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
 class _Wish(NamedTuple):
@@ -41,6 +44,16 @@ class _Wish(NamedTuple):
     goal: str
     links: tuple[str, ...]
     head: str | None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return (self.head,) if self.head else ()
+
+    @property
+    def wires(self) -> tuple[Link, ...]:
+        from pibramble.spec.model import Link
+
+        return tuple(map(Link, self.links)) or tuple(Link)
 
 
 @click.command("cost")
@@ -77,7 +90,7 @@ def command(  # noqa: PLR0913 (one parameter an option)
         if not math.isfinite(budget):
             raise UsageError(f"{budget} is no amount of money", hint="as --budget 60")
         wish = _Wish(round(budget * 100), goal, links, head)
-        return _for_the_money(_shop(context, owned), wish, as_json=as_json)
+        return _for_the_money(_shop(context, owned, head=head), wish, as_json=as_json)
     if links or head:
         raise UsageError(f"{'--link' if links else '--head'} goes with --budget")
     from pibramble.advise.cost import alternatives, as_planned
@@ -86,6 +99,7 @@ def command(  # noqa: PLR0913 (one parameter an option)
     shop = _shop(context, owned, needed=True)
     feeding = Feeding(context.cluster_file.cluster, shop.catalogue)
     planned, others = as_planned(feeding, shop), alternatives(feeding, shop)
+    assert planned.bill is not None  # noqa: S101 (for mypy: what is in the file is a way)
     if as_json:
         print_json(
             {"currency": shop.currency, "bill": _plain_bill(planned.bill), "ways": [*map(_plain, (planned, *others))]}
@@ -93,11 +107,11 @@ def command(  # noqa: PLR0913 (one parameter an option)
         return Exit.OK
     _show_bill(planned.bill, shop, feeding)
     _show_ways((planned, *others), shop)
-    _footnotes([way.bill for way in (planned, *others)])
+    _footnotes([way.bill for way in (planned, *others) if way.bill])
     return Exit.OK
 
 
-def _shop(context: Context, owned: tuple[str, ...], *, needed: bool = False) -> Shop:
+def _shop(context: Context, owned: tuple[str, ...], *, needed: bool = False, head: str | None = None) -> Shop:
     """Open the shop: the catalogue with a person's own prices, the cluster file's too where there is one."""
     from pibramble.advise.build import Shop
     from pibramble.catalog.sections import Catalogue
@@ -113,7 +127,7 @@ def _shop(context: Context, owned: tuple[str, ...], *, needed: bool = False) -> 
             raise
         added, parts = own_catalogue(config_folder() / "catalog"), PartsSection()
     catalogue = Catalogue(added)
-    return Shop(catalogue, parts, _counted(owned, catalogue))
+    return Shop(catalogue, parts, _counted(owned, catalogue), unpriced_head=head)
 
 
 def _counted(owned: tuple[str, ...], catalogue: Catalogue) -> dict[str, int]:
@@ -121,10 +135,11 @@ def _counted(owned: tuple[str, ...], catalogue: Catalogue) -> dict[str, int]:
     found: dict[str, int] = {}
     for word in owned:
         part, _, number = word.partition("=")
-        if part not in catalogue.prices:
+        known = {**catalogue.prices, **catalogue.boards}
+        if part not in known:
             from pibramble.spec.findings import did_you_mean
 
-            cure = did_you_mean(part, catalogue.prices, "as pi-1b, or microsd-8=5 for five of them")
+            cure = did_you_mean(part, known, "as pi-1b, or microsd-8=5 for five of them")
             raise UsageError(f'the catalogue has no price for "{part}"', hint=cure)
         if number and not (number.isascii() and number.isdigit()):
             raise UsageError(f'"{number}" is no number of {part}', hint=f"as --own {part}=5")
@@ -146,8 +161,7 @@ def _has_a_file() -> bool:
 
 def _for_the_money(shop: Shop, wish: _Wish, *, as_json: bool) -> int:
     from pibramble.advise.bill import money
-    from pibramble.advise.budget import Goal, best, smallest
-    from pibramble.spec.model import Link
+    from pibramble.advise.budget import Goal, best
 
     if wish.head is not None and wish.head not in shop.catalogue.boards:
         from pibramble.spec.findings import did_you_mean
@@ -155,14 +169,10 @@ def _for_the_money(shop: Shop, wish: _Wish, *, as_json: bool) -> int:
         known = shop.catalogue.boards
         raise UsageError(f'unknown board "{wish.head}"', hint=did_you_mean(wish.head, known, ", ".join(known)))
     cents, goal = wish.cents, wish.goal
-    links, heads = tuple(map(Link, wish.links)) or tuple(Link), (wish.head,) if wish.head else ()
-    found = best(shop, cents, Goal(goal), heads=heads, links=links)
+    found = best(shop, cents, Goal(goal), heads=wish.heads, links=wish.wires)
     bill = shop.bill(found.build) if found else None
     if found is None or bill is None:
-        least = smallest(shop, heads=heads, links=links)
-        hint = f"the cheapest is {_words(least)}: {money(least.cents, shop.currency)}" if least else ""
-        hint += "\n`--own PART` takes away what you have: pibramble cost --budget 60 --own pi-1b"
-        raise PibrambleError(f"{money(cents, shop.currency)} buys no cluster", hint=hint.strip())
+        raise PibrambleError(f"{money(cents, shop.currency)} buys no cluster", hint=_what_would_do(shop, wish))
     if as_json:
         [(kind, count)] = found.build.workers.items()
         plain = {"head": found.build.head, "board": kind.board, "link": kind.link, "nodes": count, goal: found.worth}
@@ -177,12 +187,36 @@ def _for_the_money(shop: Shop, wish: _Wish, *, as_json: bool) -> int:
     return Exit.OK
 
 
+def _what_would_do(shop: Shop, wish: _Wish) -> str:
+    """Return the cheapest cluster that there is, and what a head that the person has already would change."""
+    from pibramble.advise.bill import money
+    from pibramble.advise.budget import Goal, best, smallest
+    from pibramble.advise.build import Shop
+
+    lines = []
+    if least := smallest(shop, heads=wish.heads, links=wish.wires):
+        lines.append(f"the cheapest is {_words(least)}: {money(least.cents, shop.currency)}")
+    head = wish.head or _PC
+    if not shop.owned.get(head):
+        having = Shop(shop.catalogue, shop.parts, {**shop.owned, head: 1})
+        if least := smallest(having, heads=(head,), links=wish.wires):
+            would = f"with a {head} that you have as head, {_workers(least)} costs {money(least.cents, shop.currency)}"
+            more = best(having, wish.cents, Goal(wish.goal), heads=(head,), links=wish.wires)
+            buys = f", and {money(wish.cents, shop.currency)} buys {_workers(more)}" if more else ""
+            lines.append(f"{would}{buys}: --own {head}")
+    return "\n".join([*lines, "`--own PART` takes away whatever else you have"])
+
+
+_PC = "pc"
 _GOAL_WORDS = {"cores": "cores", "gflops": "GFLOPS", "nodes": "nodes"}
 
 
 def _words(found: Found) -> str:
-    workers = ", ".join(f"{count} {kind.board} by {kind.link}" for kind, count in found.build.workers.items())
-    return f"{workers}, and a {found.build.head} as head"
+    return f"{_workers(found)}, and a {found.build.head} as head"
+
+
+def _workers(found: Found) -> str:
+    return ", ".join(f"{count} {kind.board} by {kind.link}" for kind, count in found.build.workers.items())
 
 
 def _show_bill(bill: Bill, shop: Shop, feeding: Feeding | None) -> None:
@@ -194,7 +228,8 @@ def _show_bill(bill: Bill, shop: Shop, feeding: Feeding | None) -> None:
         price = line.price
         mark = "" if price is None or price.verified else "*"
         each = f"{price.amount:,.2f}{mark}" if price else "unknown"
-        each += f", have {line.owned}" if line.owned else ""
+        if line.owned:
+            each = f"{each}, have {line.owned}" if price else f"have {line.owned}"
         when = (price.date or "yours") if price else NO_VALUE
         rows.append(
             (str(line.count), line.part, shop.catalogue.title(line.part), each, f"{line.cents / 100:,.2f}", when)
@@ -203,7 +238,7 @@ def _show_bill(bill: Bill, shop: Shop, feeding: Feeding | None) -> None:
     shares = ", ".join(f"{share} {bill.of(share) / 100:,.2f}" for share in Share if bill.of(share))
     click.secho(f"\n{money(bill.cents, shop.currency)} in all: {shares}", bold=True)
     if bill.unpriced:
-        click.echo(f"Without a price, and not counted: {', '.join(bill.unpriced)}")
+        click.echo(f"No price known, so not counted: {', '.join(bill.unpriced)}")
     if feeding and len(feeding.workers):
         click.echo()
 
@@ -212,6 +247,8 @@ def _show_ways(ways: tuple[Way, ...], shop: Shop) -> None:
     from pibramble.plan.describe import NO_VALUE
 
     def row(way: Way) -> tuple[str, ...]:
+        if way.bill is None:
+            return way.name, *[NO_VALUE] * 6
         speed = NO_VALUE if way.gflops is None else f"{way.gflops:.3g}{'~' if way.estimated else ''}"
         per = NO_VALUE if not way.gflops else f"{way.bill.cents / 100 / way.gflops:,.2f}"
         cells = (way.bill.cents, way.node_cents, way.joining_cents)
@@ -223,6 +260,9 @@ def _show_ways(ways: tuple[Way, ...], shop: Shop) -> None:
     for way in ways:
         if way.note:
             click.echo(f"{way.name}: {way.note}.")
+    if missing := dict.fromkeys(board for way in ways for board in way.speedless):
+        names = ", ".join(missing)
+        click.echo(f"No GFLOPS where the speed of a board is not known: {names}. [catalog.speeds.NAME] says it.")
     if any(way.estimated for way in ways):
         click.echo("~ with a speed that was measured on another board with the same chip")
     if any(way.gflops for way in ways):
@@ -255,6 +295,9 @@ def _plain_bill(bill: Bill) -> dict[str, object]:
 
 
 def _plain(way: Way) -> dict[str, object]:
+    if way.bill is None:
+        nothing = ("total", "a_node", "to_join_it", "gflops", "gflops_estimated", "a_gflops")
+        return {"way": way.name, "nodes": None, **dict.fromkeys(nothing), "note": way.note, "speedless": way.speedless}
     return {
         "way": way.name,
         "nodes": way.nodes,
@@ -265,4 +308,5 @@ def _plain(way: Way) -> dict[str, object]:
         "gflops_estimated": way.estimated,
         "a_gflops": round(way.bill.cents / 100 / way.gflops, 2) if way.gflops else None,
         "note": way.note,
+        "speedless": way.speedless,
     }

@@ -61,11 +61,12 @@ def command(  # noqa: PLR0913 (each is an option)
     """
     import shlex
 
-    from pibramble import forecast, plotting
+    from pibramble import forecast, plotting, simgrid
     from pibramble.advise.predict.calibration import Traffic
     from pibramble.advise.predict.scaling import judge
     from pibramble.catalog.sections import Catalogue
 
+    simgrid.compiler_of(program)  # before anything is measured
     if plot:
         plotting.check(plot)
     target = _target(context)
@@ -91,6 +92,10 @@ def command(  # noqa: PLR0913 (each is an option)
             click.secho(f"--- {run.ranks} ranks", dim=True)
             click.echo(run.printed, nl=not run.printed.endswith("\n"))
     _show(scaling, prepared, target)
+    if rough := [str(run.ranks) for run in runs if run.timed_twice]:
+        click.echo(
+            f"WIRE and WAITING of {', '.join(rough)} ranks are rough: without wires the program makes other calls."
+        )
     return Exit.OK
 
 
@@ -199,10 +204,10 @@ def _seconds(seconds: float) -> str:
 
 
 def _plain(scaling: Scaling, runs: list[Simulated], prepared: Forecast, target: str) -> dict[str, object]:
-    printed = {run.ranks: run.printed for run in runs}
+    of_run = {run.ranks: {"printed": run.printed, "timed_twice": run.timed_twice} for run in runs}
     return {
         "target": target,
-        "points": [{**_fields(point), "printed": printed[point.ranks]} for point in scaling.points],
+        "points": [{**_fields(point), **of_run[point.ranks]} for point in scaling.points],
         "knee": scaling.knee,
         "fastest": scaling.fastest,
         "calibration": prepared.calibration.run or None,

@@ -174,6 +174,15 @@ def find(folder: Path, wanted: str) -> Benchmark:
     return matching[0]
 
 
+def before(folder: Path, run: Benchmark) -> Benchmark:
+    """Return the run that was made before another one. Raises UsageError where that was the first."""
+    earlier = [other for other in load_all(folder) if other.id < run.id]
+    if not earlier:
+        hint = "`pibramble bench --list` names all runs; `pibramble bench` makes another one"
+        raise UsageError(f"there is no run before {run.id} to compare it with", hint=hint)
+    return earlier[-1]
+
+
 def calibration(folder: Path, target: str) -> Calibration:
     """Return what the last run on a target says."""
     runs = [run for run in load_all(folder) if run.target == target]

@@ -27,14 +27,13 @@ class Severity(StrEnum):
 class Finding:
     """One thing that is wrong with a cluster, before anybody knows on which line."""
 
-    rule: str  # the rule's name, for `check --json`: unknown-board
+    rule: str  # the rule's name, to look up and to weigh: unknown-board
     path: Path  # the key or value that is wrong; where a key is missing, its table
     message: str  # what is wrong, one sentence without a full stop
     cure: str = ""  # what would be right; may have several lines
     severity: Severity = Severity.ERROR
     on_key: bool = False  # the key is wrong, not its value
     rests_on: tuple[Path, ...] = ()  # other keys the judgement needs: when one is broken, nothing can be said
-    named: bool = False  # people see the rule's name too, as of advice that they may weigh and look up
 
 
 @attrs.frozen
@@ -48,13 +47,11 @@ class Placed:
     message: str
     cure: str
     severity: Severity
-    named: bool = False
 
     def __str__(self) -> str:
         """Return the report of this one finding: place and message, the line, a caret line, the cure."""
         label = "" if self.severity is Severity.ERROR else "warning: "
-        rule = f" [{self.rule}]" if self.named else ""
-        parts = [f"{self.where}: {label}{_cut(_printable(self.message))}{rule}"]
+        parts = [f"{self.where}: {label}{_cut(_printable(self.message))} [{self.rule}]"]
         if self.line.strip():
             parts += _underlined(self.line, self.where.column, self.width)
         parts += [f"  {_cut(_printable(line))}".rstrip() for line in self.cure.split("\n") if line]

@@ -229,7 +229,7 @@ def _placed(finding: Finding, places: Mapping[Path, Place], lines: Lines, shown:
         where = Location(shown, *lines.place(span.start))
         line = lines.content(where.line)
         width = min(span.end - span.start, len(line) - where.column + 1)
-    return Placed(finding.rule, where, width, line, finding.message, finding.cure, finding.severity, finding.named)
+    return Placed(finding.rule, where, width, line, finding.message, finding.cure, finding.severity)
 
 
 def _nearest_place(places: Mapping[Path, Place], path: Path) -> tuple[Place | None, bool]:

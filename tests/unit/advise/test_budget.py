@@ -124,6 +124,20 @@ def test_a_head_has_an_uplink_and_a_price() -> None:
     assert possible_heads(shop({})) == ["pi-1b", "pi-1b-plus", "pi-2b", "pi-3b", "pi-3b-plus", "pi-4b", "pi-5"]
 
 
+def test_a_pc_that_one_has_is_a_head_and_costs_nothing() -> None:
+    found = best(shop({}, {"pc": 1}), 6000, Goal.NODES)
+    assert found
+    assert (found.build.head, found.build.nodes, found.cents) == ("pc", 2, 4200)
+    assert best(shop({}), 6000, Goal.NODES) is None
+    assert smallest(shop({}), heads=("pc",)) is None  # without a price there is no saying what it would cost
+
+
+def test_the_one_pc_is_not_a_worker_as_well() -> None:
+    found = best(shop({}, {"pc": 1}), 10_000, Goal.CORES, links=(Link.ETHERNET,))
+    assert found
+    assert {kind.board for kind in found.build.workers} != {"pc"}
+
+
 def test_links_can_be_narrowed() -> None:
     found = best(shop({}), 100_000, Goal.GFLOPS, links=(Link.SERIAL,))
     assert found

@@ -80,9 +80,9 @@ def test_the_sum_is_that_of_its_shares() -> None:
 
 
 def test_what_one_has_costs_nothing_but_a_node_costs_the_same() -> None:
-    plain, mine = (as_planned(*opened(FOUR, **owned)) for owned in ({}, {"pi-1b": 1}))
-    assert plain.bill.cents - mine.bill.cents == 3500
-    assert plain.node_cents == mine.node_cents
+    plain, mine = (opened(FOUR, **owned) for owned in ({}, {"pi-1b": 1}))
+    assert bill_of(*plain).cents - bill_of(*mine).cents == 3500
+    assert as_planned(*plain).node_cents == as_planned(*mine).node_cents
 
 
 def test_no_way_is_cheaper_than_the_gadget() -> None:
@@ -90,7 +90,8 @@ def test_no_way_is_cheaper_than_the_gadget() -> None:
     ways = {way.name: way for way in alternatives(feeding, shop)}
     assert list(ways) == ["USB gadget", "serial, PPP", "USB Ethernet adapter and switch", "one pi-4b"]
     gadget, adapter = ways["USB gadget"], ways["USB Ethernet adapter and switch"]
-    assert gadget.bill.cents == as_planned(feeding, shop).bill.cents
+    assert gadget.bill
+    assert gadget.bill.cents == bill_of(feeding, shop).cents
     assert gadget.joining_cents * 3 < adapter.joining_cents  # the original's claim: about 5 against about 15 a node
     assert ways["one pi-4b"].gflops == 11.9
 
@@ -101,9 +102,70 @@ def test_a_board_that_cannot_keeps_its_wire() -> None:
     assert gadget.note == "1 cannot, and stay as they are"
 
 
-def test_a_speed_that_nobody_knows_is_not_made_up() -> None:
-    text = '[[workers]]\nname = "b"\nboard = "pi-2b"\nlink = "ethernet"\n'
-    assert as_planned(*opened(text)).gflops is None
+def test_a_speed_that_nobody_knows_is_not_made_up_but_named() -> None:
+    text = '[[workers]]\nname = "b[1-2]"\nboard = "pc"\nlink = "ethernet"\n'
+    planned = as_planned(*opened(text))
+    assert (planned.gflops, planned.speedless) == (None, ("pc",))
+    bigger = alternatives(*opened(text))[-1]
+    assert (bigger.name, bigger.bill, bigger.speedless) == ("one bigger board", None, ("pc",))
+
+
+def test_a_board_that_is_fast_enough_and_not_there_is_said_so() -> None:
+    text = '[[workers]]\nname = "b[1-99]"\nboard = "pi-5"\nlink = "ethernet"\n'
+    bigger = alternatives(*opened(text))[-1]
+    assert (bigger.bill, bigger.note) == (None, "none in the catalogue does 2.99e+03 GFLOPS")
+
+
+def test_a_way_that_no_board_can_take_keeps_its_row() -> None:
+    text = '[[workers]]\nname = "b[1-2]"\nboard = "pi-1b"\nlink = "ethernet"\n'
+    gadget = alternatives(*opened(text))[0]
+    assert (gadget.name, gadget.bill) == ("USB gadget", None)
+    assert gadget.note == "no way: a pi-1b cannot be a USB device"
+
+
+RECEIVER = '[gps]\nport = "/dev/serial/by-id/usb-gps"\n'
+SWITCHES = '[[consoles]]\nname = "sw1"\nport = "/dev/ttyUSB0"\n[[consoles]]\nname = "sw2"\nport = "/dev/ttyUSB1"\n'
+
+
+def test_receivers_and_the_consoles_adapters_are_on_the_bill_and_in_a_port() -> None:
+    two = '[head]\nboard = "pi-4b"\n[[workers]]\nname = "zero[1-2]"\n'
+    found = counts(two + RECEIVER + SWITCHES)
+    assert (found["usb-gps"], found["usb-rs232"]) == (1, 2)
+    assert found["hub-7-powered"] == 1  # five plugs, and a Pi 4 has four ports
+    assert "hub-7-powered" not in counts(two + RECEIVER)
+
+
+def test_a_receiver_and_a_console_on_the_header_need_a_module_and_a_level_shifter() -> None:
+    console = '[[consoles]]\nname = "sw1"\nport = "/dev/ttyAMA3"\n'
+    found = counts('[head]\nboard = "pi-4b"\n' + FOUR + '[gps]\nport = "/dev/ttyAMA0"\n' + console)
+    assert (found["gps-module"], found["max3232"], found["jumper-wires"]) == (1, 1, 1)
+    board = console.replace("\nport", '\nprofile = "raspberry-pi"\nport')
+    assert "max3232" not in counts('[head]\nboard = "pi-4b"\n' + FOUR + board)
+
+
+def test_a_receiver_is_no_node_s_share() -> None:
+    two = '[head]\nboard = "pi-4b"\n[[workers]]\nname = "zero[1-2]"\n'
+    plain, timed = (opened(text) for text in (two, two + RECEIVER))
+    assert as_planned(*plain).node_cents == as_planned(*timed).node_cents
+    assert bill_of(*timed).of(Share.BESIDE) == bill_of(*timed).cents - bill_of(*plain).cents > 0
+    assert all(way.bill and way.bill.of(Share.BESIDE) for way in alternatives(*timed)[:3])  # like is held against like
+
+
+def test_a_board_that_no_port_can_feed_has_a_supply_of_its_own() -> None:
+    text = '[head]\nboard = "pi-4b"\n[[workers]]\nname = "five"\nboard = "pi-5"\nlink = "usb"\n'
+    assert counts(text)["supply-5v-5a-c"] == 1
+    assert counts(text.replace("pi-5", "pi-zero")).get("supply-5v-2a5") is None
+    cut = text.replace("pi-5", "pi-zero") + '[parts]\ncut_5v = "five"\n'
+    assert counts(cut)["supply-5v-2a5"] == 1  # and what nothing feeds any more
+
+
+def test_a_zero_as_head_has_its_uplink_by_an_adapter_in_an_otg_adapter() -> None:
+    text = '[head]\nboard = "pi-zero"\n[[workers]]\nname = "z"\n'
+    found = counts(text)
+    assert (found["usb-ethernet-100"], found["otg-micro-b-to-a"], found["hub-4-powered"]) == (1, 1, 1)
+    by_air = counts(text.replace("pi-zero", 'pi-zero-w"\nuplink = "wlan0'))
+    assert by_air["otg-micro-b-to-a"] == 1  # for the worker's cable
+    assert not {"usb-ethernet-100", "hub-4-powered"} & set(by_air)
 
 
 def test_prices_in_two_currencies_cannot_be_added() -> None:
@@ -115,3 +177,5 @@ def test_prices_in_two_currencies_cannot_be_added() -> None:
 def test_a_part_without_a_price_is_named() -> None:
     text = '[head]\nboard = "pc"\nuplink = "enp3s0"\n' + FOUR
     assert bill_of(*opened(text)).unpriced == ("pc",)
+    assert bill_of(*opened(text, pc=1)).unpriced == ()  # what one has needs none
+    assert counts(text)["microsd-8"] == 4  # a PC has a disk

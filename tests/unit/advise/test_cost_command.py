@@ -60,7 +60,39 @@ def test_too_little_money_is_told_what_would_do(capsys: Captured) -> None:
     said = capsys.readouterr().err
     assert "60.00 USD buys no cluster" in said
     assert "64.00 USD" in said
+    assert "with a pc that you have as head, 1 pi-zero by usb costs 21.00 USD" in said
+    assert "and 60.00 USD buys 2 pi-zero by usb: --own pc" in said
     assert run(["cost", "--budget", "60", "--own", "pi-1b"]) == Exit.OK
+
+
+def test_a_head_that_costs_too_much_may_be_one_that_a_person_has(capsys: Captured) -> None:
+    assert run(["cost", "--budget", "60", "--head", "pi-4b"]) == Exit.FAILED
+    assert "--own pi-4b" in capsys.readouterr().err
+    assert run(["cost", "--budget", "60", "--head", "pi-4b", "--own", "pi-4b"]) == Exit.OK
+    assert "2 pi-zero by usb, and a pi-4b as head" in capsys.readouterr().out
+
+
+def test_a_pc_can_be_the_head(capsys: Captured) -> None:
+    assert run(["cost", "--budget", "60", "--own", "pc"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "2 pi-zero by usb, and a pc as head" in said
+    assert "42.00 USD in all" in said
+    assert "not counted" not in said
+    assert run(["cost", "--budget", "60", "--head", "pc"]) == Exit.OK
+    assert "No price known, so not counted: pc" in capsys.readouterr().out
+
+
+def test_a_row_without_figures_says_which_is_missing(folder: Path, capsys: Captured) -> None:
+    (folder / "cluster.toml").write_text('[[workers]]\nname = "b[1-2]"\nboard = "pc"\nlink = "ethernet"\n')
+    assert run(["cost"]) == Exit.OK
+    said = capsys.readouterr().out
+    rows = {line[:20].strip(): line.split()[-6:] for line in said.splitlines() if line.endswith(" -")}
+    assert rows["one bigger board"] == rows["USB gadget"] == ["-"] * 6
+    assert "USB gadget: no way: a pc cannot be a USB device." in said
+    assert "No GFLOPS where the speed of a board is not known: pc." in said
+    assert run(["cost", "--json"]) == Exit.OK
+    ways = {way["way"]: way for way in json.loads(capsys.readouterr().out)["ways"]}
+    assert (ways["one bigger board"]["total"], ways["one bigger board"]["speedless"]) == (None, ["pc"])
 
 
 def test_ones_own_prices_count_without_a_cluster_file(folder: Path, capsys: Captured) -> None:

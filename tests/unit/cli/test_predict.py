@@ -119,6 +119,43 @@ def test_what_makes_no_sense_is_refused(capsys: Captured, words: list[str], said
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["missing.c", "cluster.toml"])
+def test_the_program_is_looked_at_before_anything_is_measured(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr("pibramble.simgrid.host_speed", lambda: measured.append("this PC"))
+    assert run(["predict", name]) == Exit.WRONG
+    said = capsys.readouterr().err
+    assert (measured, "measuring" in said, name in said) == ([], False, True)
+
+
+POLLS = """\
+#include <mpi.h>
+int main(int argc, char **argv)
+{
+    int rank, there = 0;
+    MPI_Request request;
+    static char data[1 << 20];
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank == 0) MPI_Send(data, sizeof data, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
+    if (rank == 1) MPI_Irecv(data, sizeof data, MPI_CHAR, 0, 0, MPI_COMM_WORLD, &request);
+    while (rank == 1 && !there) MPI_Test(&request, &there, MPI_STATUS_IGNORE);
+    MPI_Finalize();
+    return 0;
+}
+"""
+
+
+def test_shares_that_rest_on_two_timings_are_called_rough(folder: Path, capsys: Captured) -> None:
+    (folder / "polls.c").write_text(POLLS)
+    assert run(["-q", "predict", "-n", "2", "polls.c"]) == Exit.OK
+    assert "WIRE and WAITING of 2 ranks are rough" in capsys.readouterr().out
+    assert run(["-q", "predict", "-n", "2", CPI, "1000000"]) == Exit.OK
+    assert "rough" not in capsys.readouterr().out
+
+
 def test_a_target_that_cannot_be_predicted_is_refused(capsys: Captured) -> None:
     assert run(["-q", "-t", "emulator", "predict", CPI]) == Exit.WRONG
     assert "-t lab or -t hardware" in capsys.readouterr().err
@@ -140,6 +177,35 @@ def test_bench_runs_are_listed_and_compared_without_a_cluster(folder: Path, caps
     said = capsys.readouterr().out
     [speed] = [line.split() for line in said.splitlines() if line.startswith("cpi")]
     assert (speed[-1], "20261124-200000-0000A" in said) == ("0.50", True)
+
+
+def test_the_last_run_to_compare_with_is_the_one_before_the_one_shown(folder: Path, capsys: Captured) -> None:
+    first = keep_a_run(folder, "hardware")
+    assert run(["bench", "--show", "last", "--against", "last"]) == Exit.WRONG
+    assert f"there is no run before {first.id} to compare it with" in capsys.readouterr().err
+    second = attrs.evolve(first, id="20261125-200000-0000b", speeds={"pi-zero": 0.8e7})
+    third = attrs.evolve(first, id="20261126-200000-0000c", speeds={"pi-zero": 0.4e7})
+    for later in (second, third):
+        bench_runs.save(folder / "state" / "original" / "bench", later)
+    for shown, other in (("last", second), ("0000b", first)):
+        assert run(["bench", "--show", shown, "--against", "last", "--json"]) == Exit.OK
+        said = json.loads(capsys.readouterr().out)
+        assert said["against"] == other.id
+        assert {f["ratio"] for f in said["figures"] if f["what"].startswith("cpi")} == {0.5}
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_stored_run_is_drawn_beside_another(folder: Path, capsys: Captured, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    kept = keep_a_run(folder, "hardware")
+    later = attrs.evolve(kept, id="20261125-200000-0000b")
+    bench_runs.save(folder / "state" / "original" / "bench", later)
+    words = ["bench", "--show", "last", "--against", "last", "--plot", f"bench.{ending}"]
+    assert run(words) == Exit.OK, capsys.readouterr().err
+    content = (folder / f"bench.{ending}").read_bytes()
+    assert content.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    if ending == "svg":  # each word of a label stands before its shapes as a comment
+        assert all(f"<!-- {name}, usb-usb -->".encode() in content for name in ("ping-pong", "exchange"))
 
 
 def test_a_run_is_compared_with_what_would_have_been_predicted(folder: Path, capsys: Captured) -> None:

@@ -64,7 +64,7 @@ def test_a_variable_that_names_nothing_is_said_so(folder: Path, monkeypatch: pyt
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "gone.toml").startswith(f"{tmp_path}/gone.toml: there is no such file\n")
+    assert refusal(tmp_path / "gone.toml").startswith(f"{tmp_path}/gone.toml: there is no such file [file]\n")
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_another_encoding_is_named_with_its_place(tmp_path: Path, mark: bytes) -
 
 def test_utf_16_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "x").write_text(SMALL, encoding="utf-16")
-    assert "is a text in UTF-16\n  save it as UTF-8" in refusal(tmp_path / "x")
+    assert "is a text in UTF-16 [file]\n  save it as UTF-8" in refusal(tmp_path / "x")
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     finally:
         if root:
             os.seteuid(0)
-    assert said == "secret.toml: you may not read this file\n  `ls -l secret.toml` shows who may"
+    assert said == "secret.toml: you may not read this file [file]\n  `ls -l secret.toml` shows who may"
 
 
 # --- What comes out ---

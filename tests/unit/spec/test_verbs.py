@@ -96,7 +96,7 @@ def test_check_reports_on_standard_error_and_begins_with_the_place(folder: Path,
     assert run(["check"]) == Exit.WRONG
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith('cluster.toml:3:9: unknown board "pi-zeroo"\n')
+    assert said.err.startswith('cluster.toml:3:9: unknown board "pi-zeroo" [unknown-board]\n')
 
 
 def test_check_counts_warnings_as_errors_only_when_strict(folder: Path, capsys: Captured) -> None:
@@ -104,8 +104,12 @@ def test_check_counts_warnings_as_errors_only_when_strict(folder: Path, capsys: 
     assert run(["check"]) == Exit.OK
     said = capsys.readouterr()
     assert said.out == "cluster.toml: bramble, a head and 1 worker: no errors, 1 warning\n"
-    assert said.err.startswith("cluster.toml:3:1: warning: `baud` has no effect")
+    first = said.err.splitlines()[0]
+    assert first.startswith("cluster.toml:3:1: warning: `baud` has no effect")
+    assert first.endswith(" [no-effect]")
     assert run(["check", "--strict"]) == Exit.WRONG
+    last = capsys.readouterr().out
+    assert last.endswith(": no errors, 1 warning; --strict counts warnings as errors: not passed\n")
     assert run(["check", "--strict", "--json"]) == Exit.WRONG
 
 

@@ -19,6 +19,7 @@ class Simulated:
     seconds_without_wires: float  # the same computers, wires that cost nothing
     compute_s: float  # what an average rank computed
     printed: str = ""  # what the program printed
+    timed_twice: bool = False  # what it computes was measured anew without wires, so shares hold what noise there is
 
 
 @attrs.frozen
@@ -47,8 +48,8 @@ def judge(runs: Sequence[Simulated]) -> Scaling:
     """Judge the runs, in the order of their ranks.
 
     A rank's time is what it computes, and what it loses. What the same computers would not lose without wires is the
-    wires' share; the rest is waiting for ranks that have more to do, or do it first. The program is run twice for that,
-    and what it computes takes a little more or less each time, so shares below 0 are taken as 0.
+    wires' share; the rest is waiting for ranks that have more to do, or do it first. Where the run without wires was
+    timed anew, it may take longer than that with them: shares below 0 are taken as 0.
     """
     ordered = sorted(runs, key=lambda run: run.ranks)
     base = ordered[0]
