@@ -83,7 +83,7 @@ async def _ask(
         raise UsageError(f'the profile "{profile.name}" knows no prompt: when is an answer over?', hint=hint)
     talk = Conversation(session, Enter.of(attached.enter))
     await automation.leave_pager(talk, attached.status.last_line)
-    if not attached.status.last_line:
+    if not attached.status.last_line and texts[0]:  # an empty text is Enter already
         await automation.wake(talk, () if until else prompts, timeout_seconds)
     for text in texts:
         click.echo(await automation.ask(talk, text, prompts, timeout_seconds), nl=False)
