@@ -298,7 +298,7 @@ def test_the_heads_own_up_mends_what_root_can_mend_and_says_so(cluster: Bench) -
     stays = f"sudo mkdir -p {drop_in} && printf '[Service]\\nRestart=no\\n' | sudo tee {drop_in}/test.conf >/dev/null"
     cluster.on("head", f"{stays} && sudo systemctl daemon-reload")
     try:
-        failed = f'until [ "$(systemctl is-active {unit})" = failed ]; do sleep 1; done'
+        failed = f'until [ "$(sudo systemctl is-active {unit})" = failed ]; do sleep 1; done'
         cluster.on("head", f"sudo systemctl kill --signal=KILL {unit} && {failed}")
         cluster.on("head", "sudo ip link set zero1 down && sudo nft delete table inet pibramble")
         broken = on_head(cluster, "pibramble status")

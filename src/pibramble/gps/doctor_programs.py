@@ -25,7 +25,7 @@ def gpsd(seen: Observation) -> Iterator[Finding]:
                 "gpsd",
                 Severity.PROBLEM,
                 f"gpsd does not answer: {seen.gpsd_problem}",
-                "`systemctl status gpsd.socket gpsd` says why; `sudo systemctl start gpsd.socket` starts it",
+                "`sudo systemctl status gpsd.socket gpsd` says why; `sudo systemctl start gpsd.socket` starts it",
             )
         case Service.TALKING if seen.said_nothing or problem:
             device = seen.state.source.device if seen.state else ""
@@ -60,7 +60,7 @@ def chrony(seen: Observation) -> Iterator[Finding]:
                 "chrony",
                 Severity.PROBLEM,
                 said or "chronyd does not answer",
-                "`systemctl status chrony` says why; `sudo systemctl start chrony` starts it",
+                "`sudo systemctl status chrony` says why; `sudo systemctl start chrony` starts it",
             )
         case Service.TALKING if seen.chronys is not None:
             yield from _clocks(seen.chronys)

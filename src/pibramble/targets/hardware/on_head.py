@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from pibramble.targets.hardware import links
 from pibramble.targets.hardware.connect import HeadConnections
 from pibramble.targets.hardware.diagnose import Diagnosis, brief, diagnose
 from pibramble.targets.hardware.links import Trouble
-from pibramble.targets.hardware.look import Seen, System
+from pibramble.targets.hardware.look import Seen, System, as_root
 
 _SETTLE_S = 10  # how long a repaired link, or a pppd that has just started, gets
 _POLL_S = 0.25
@@ -160,9 +159,8 @@ def _mended(wrong: str, done: str, command: Sequence[str]) -> str:
 
 def _as_root(*words: str) -> str:
     """Run a command as root; return "" or why it failed, in one line."""
-    command: Sequence[str] = words if os.getuid() == 0 else ("sudo", "-n", *words)
     try:
-        done = proc.run(command, check=False)
+        done = proc.run(as_root(*words), check=False)
     except PibrambleError as error:
         return error.message
     if done.returncode == 0:
