@@ -78,13 +78,14 @@ def shown(judge: Page, stream: bytes) -> Any:  # noqa: ANN401 (JSON)
 
 def compared(judge: Page, stream: bytes, *, limit: int, step: int, every: int = 4) -> int:
     """Compare where bytes have been dropped; return how often."""
-    history, count = History(limit, limit // 2), 0
+    history, count, met = History(limit, limit // 2), 0, -1
     for end in range(step, len(stream), step):
         history.feed(stream[end - step : end])
         if history.needs_redraw:
             part = history.outgrown()
             history.redrawn(len(part), redraw(part))
-        if history.droppings and end // step % every == 0:
+        met += bool(history.droppings)
+        if history.droppings and met % every == 0:
             restored, watched = shown(judge, history.restore()), shown(judge, without_queries(stream[:end]))
             differ = [
                 (row, column, was, now)
