@@ -19,7 +19,8 @@ if command -v docker >/dev/null; then
     case $? in
         0) state=engine ;;
         124) state=silent said="it said nothing for 10 s" ;;
-        *) state=silent ;;
+        # From 28 on the client also prints all that it does not know, in JSON.
+        *) state=silent said=$(printf '%s\n' "$said" | grep -v '^{') ;;
     esac
     printf '%s %s\n' $state "$said"
     folder=$(printf '%s\n' "$said" | sed -n 's/.*"DockerRootDir":"\([^"]*\)".*/\1/p')

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import attrs
+import pytest
 
 from pibramble.operate.swarm import engine, health
-from pibramble.operate.swarm.engine import Engine
+from pibramble.operate.swarm.engine import ASK_ENGINE, Engine, read
 
 INFO = {
     "ServerVersion": "26.1.5+dfsg1",
@@ -89,3 +93,23 @@ def test_what_is_wrong_alike_is_told_once_with_one_cure() -> None:
     first, second = health.told(found)
     assert first.startswith("zero[1-3]: docker is not installed\n  pibramble exec -w zero[1-3] -- sudo apt-get")
     assert second == "zero4: 12 MB are left for images\n  pibramble exec -w zero4 -- sudo docker image prune -a"
+
+
+@pytest.mark.parametrize("client", ["28", "20"])
+def test_an_engine_that_does_not_run_is_told_in_the_clients_words_alone(tmp_path: Path, client: str) -> None:
+    """Client 28 prints all that it does not know besides, as JSON, and both end with 1; the script asks by sudo."""
+    json_too = """echo '{"ID":"","ServerVersion":""}'; """ if client == "28" else ""
+    script(
+        tmp_path / "docker", f"{json_too}echo 'Cannot connect to the Docker daemon at unix:///x. Is it?' >&2; exit 1"
+    )
+    script(tmp_path / "sudo", 'shift; exec "$@"')
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    said = subprocess.run(
+        ["sh", "-c", ASK_ENGINE], env={"PATH": path}, capture_output=True, text=True, check=True
+    ).stdout
+    assert read("zero1", said).problem == "Cannot connect to the Docker daemon at unix:///x"
+
+
+def script(file: Path, lines: str) -> None:
+    file.write_text(f"#!/bin/sh\n{lines}\n")
+    file.chmod(0o755)
