@@ -217,6 +217,7 @@ def test_from_a_pc_it_is_hardware_behind_an_address(cluster: Bench) -> None:
     assert cluster.statuses()["zero1"]["reachable"]  # the boards, and the emulator's own connections, stay
 
 
+@pytest.mark.long  # CI has an hour, bases included; `make test-emulator` runs it
 def test_a_compiler_that_needs_more_memory_than_the_head_has_is_named(cluster: Bench, tmp_path: Path) -> None:
     source = tmp_path / "endless.c"
     source.write_text('#include "/dev/zero"\nint main(void) { return 0; }\n')
@@ -231,6 +232,7 @@ def test_a_compiler_that_needs_more_memory_than_the_head_has_is_named(cluster: B
     assert "runs on zero1" in cluster.ok("run", "-n", "3", str(EXAMPLES / "cpi.c"), "100000", timeout_s=600)
 
 
+@pytest.mark.long  # CI has an hour, bases included; `make test-emulator` runs it
 def test_what_boots_and_for_how_long(cluster: Bench) -> None:
     for node in NODES:
         print(node, cluster.on(node, "sudo systemd-analyze time | head -n 1"))
@@ -253,6 +255,7 @@ def test_a_megabyte_over_ppp_is_payload_by_94_per_cent(cluster: Bench, tmp_path:
     assert PAYLOAD_BYTES / wire_bytes >= LEAST_PAYLOAD
 
 
+@pytest.mark.long  # CI has an hour, bases included; `make test-emulator` runs it
 def test_what_a_small_message_costs_on_ppp(cluster: Bench) -> None:
     """Counted at the wire, as the difference between two runs, so that what starts a job does not count."""
     runs = []
@@ -319,6 +322,7 @@ def test_the_heads_own_up_mends_what_root_can_mend_and_says_so(cluster: Bench) -
         cluster.wait_for(worker, reachable=True)
 
 
+@pytest.mark.long  # CI has an hour, bases included; `make test-emulator` runs it
 def test_everything_is_back_after_the_head_has_rebooted(cluster: Bench) -> None:
     before = cluster.on("head", "cat /proc/sys/kernel/random/boot_id")
     cluster.run("exec", "-w", "head", "--", "sudo systemctl reboot")
@@ -359,6 +363,7 @@ def test_a_worker_that_loses_power_is_named_and_comes_back_by_itself(cluster: Be
     the_head_is_content(cluster)
 
 
+@pytest.mark.long  # CI has an hour, bases included; `make test-emulator` runs it
 def test_a_worker_whose_qemu_is_killed_keeps_what_it_wrote_and_up_starts_it_again(cluster: Bench) -> None:
     """Killed from outside, QEMU has no time to tidy up: the disk must be whole all the same, as a card is."""
     noise = "head -c 3000000 /dev/urandom >noise && sync && sha256sum <noise"
