@@ -133,7 +133,7 @@ def test_a_node_that_dies_in_the_middle_is_named_and_the_other_has_it_all(
     while not on_node(new_cluster, "zero2", "ls -A .pibramble-*/big 2>/dev/null || true"):
         assert time.monotonic() < until
     kill_node(new_cluster, "zero2")
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=90)
     assert process.returncode == 5
     assert "zero2: unreachable: the connection was lost" in said
     assert on_node(new_cluster, "zero1", "stat -c %s big") == "12000000\n"
