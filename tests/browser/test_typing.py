@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.browser import hand
@@ -36,19 +37,11 @@ def hexed(text: str) -> str:
     return " ".join(f"{byte:02x}" for byte in f"<{text}>".encode())
 
 
-def test_what_is_composed_in_the_terminal_goes_down_the_line_once(page: Page) -> None:
+@pytest.mark.parametrize("label", ["Terminal input", "A line to send"])
+def test_what_is_composed_goes_down_the_line_once(page: Page, label: str) -> None:
     for steps, committed in WORDS.values():
         listen(page)
-        page.get_by_label("Terminal input").focus()
-        compose(page, steps, committed)
-        page.keyboard.press("Enter")
-        shows(page, hexed(committed))
-
-
-def test_what_is_composed_in_the_field_goes_down_the_line_once(page: Page) -> None:
-    for steps, committed in WORDS.values():
-        listen(page)
-        page.get_by_label("A line to send").focus()
+        page.get_by_label(label).focus()
         compose(page, steps, committed)
         page.keyboard.press("Enter")
         shows(page, hexed(committed))

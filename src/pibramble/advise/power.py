@@ -12,6 +12,7 @@ from functools import cached_property
 
 import attrs
 
+from pibramble.advise.beside import USB_RECEIVER
 from pibramble.advise.build import ETHERNET_ADAPTER, SERIAL_ADAPTER
 from pibramble.catalog.parts import Power, Supply
 from pibramble.catalog.sections import Catalogue
@@ -25,7 +26,7 @@ BUS_POWERED_MA = 500  # what a hub without a supply may draw from the port above
 _RECKONED_AS = {
     DeviceKind.ETHERNET: ("ethernet_adapters", ETHERNET_ADAPTER),
     DeviceKind.SERIAL: ("serial_adapters", SERIAL_ADAPTER),
-    DeviceKind.RECEIVER: ("receivers", "usb-gps"),
+    DeviceKind.RECEIVER: ("receivers", USB_RECEIVER),
 }
 
 

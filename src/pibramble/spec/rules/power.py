@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 
 from pibramble.catalog.sections import Catalogue
@@ -102,37 +102,43 @@ def _upwards(name: str, above: Mapping[str, str]) -> Iterator[str]:
 
 def hub_workers(found: Parts) -> Iterator[Finding]:
     """Check that what hangs on a hub are USB workers, each on one hub."""
-    seen: dict[str, str] = {}
-    for number, section in enumerate(found.cluster.hubs):
-        path: Path = ("hubs", number, "workers")
-        names, wrong = _range(section.workers, path)
-        yield from wrong
-        for name in names:
-            other = seen.setdefault(name, found.hub_names[number])
-            if name not in found.workers:
-                yield _unknown(name, path, found.workers, "worker")
-            elif found.workers[name] not in {Link.USB, None}:
-                message = f"{name}'s link is {found.workers[name]}: its data do not come through a hub"
-                yield Finding("hub-workers", path, message, "take it out here; [[supplies]] says what feeds it")
-            elif other != found.hub_names[number]:
-                yield Finding("hub-workers", path, f"{name} is on {other} too", "it has one USB cable: take one out")
+
+    def wrong(name: str, path: Path) -> Finding | None:
+        if name not in found.workers:
+            return _unknown(name, path, found.workers, "worker")
+        if found.workers[name] in {Link.USB, None}:
+            return None
+        message = f"{name}'s link is {found.workers[name]}: its data do not come through a hub"
+        return Finding("hub-workers", path, message, "take it out here; [[supplies]] says what feeds it")
+
+    return _on_one_hub(found, "workers", wrong, "it has one USB cable")
 
 
 def hub_devices(found: Parts) -> Iterator[Finding]:
     """Check that the other devices on a hub are the head's, and each on one hub."""
+
+    def wrong(name: str, path: Path) -> Finding | None:
+        if name in found.devices:
+            return None
+        cure = did_you_mean(name, found.devices, f"there are {listed(list(found.devices)[:8])}")
+        return Finding("hub-devices", path, f'the head has no adapter or receiver "{name}" in a USB port', cure)
+
+    return _on_one_hub(found, "devices", wrong, "it has one plug")
+
+
+def _on_one_hub(found: Parts, key: str, wrong: Callable[[str, Path], Finding | None], why: str) -> Iterator[Finding]:
+    """Check each name that hubs have under a key, and that no second hub has it."""
     seen: dict[str, str] = {}
     for number, section in enumerate(found.cluster.hubs):
-        path: Path = ("hubs", number, "devices")
-        names, wrong = _range(section.devices, path)
-        yield from wrong
+        path: Path = ("hubs", number, key)
+        names, unreadable = _range(getattr(section, key), path)
+        yield from unreadable
         for name in names:
             other = seen.setdefault(name, found.hub_names[number])
-            if name not in found.devices:
-                cure = did_you_mean(name, found.devices, f"there are {listed(list(found.devices)[:8])}")
-                message = f'the head has no adapter or receiver "{name}" in a USB port'
-                yield Finding("hub-devices", path, message, cure)
+            if finding := wrong(name, path):
+                yield finding
             elif other != found.hub_names[number]:
-                yield Finding("hub-devices", path, f"{name} is on {other} too", "it has one plug: take one out")
+                yield Finding(f"hub-{key}", path, f"{name} is on {other} too", f"{why}: take one out")
 
 
 def cut_cables(found: Parts) -> Iterator[Finding]:
