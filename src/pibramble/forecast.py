@@ -9,15 +9,18 @@ from pathlib import Path
 import attrs
 
 from pibramble import simgrid
+from pibramble.advise.power import Feeding
 from pibramble.advise.predict.calibration import Calibration, Curve, Traffic
 from pibramble.advise.predict.platform import Platform, platform
 from pibramble.advise.predict.scaling import Simulated
+from pibramble.advise.predict.shared import NOTHING_SHARED, Tree, tree
 from pibramble.advise.predict.speeds import speeds
 from pibramble.advise.predict.wires import Wires, wires
-from pibramble.catalog.parts import Speed
+from pibramble.catalog.sections import Catalogue
 from pibramble.operate import bench
 from pibramble.operate.bench_runs import Benchmark, Ping, Sum
 from pibramble.plan.model import Plan
+from pibramble.spec.model import Cluster
 
 LAB = "lab"
 _ONCE_S = "0.000001"  # for the programs of bench: simulated time has no noise, so once is enough
@@ -39,6 +42,7 @@ class Forecast:
 
     plan: Plan
     wires: Wires
+    tree: Tree  # what they share at the head
     calibration: Calibration
     host_speed: float  # of one core of this PC, in intervals of bench/speed.c a second
     per_core: Mapping[str, float]  # board -> the same of one of its cores
@@ -48,40 +52,34 @@ class Forecast:
     def platform(self, ranks: int) -> Platform:
         """Return the platform for so many ranks."""
         share = min(1.0, self.lab_cores / ranks) if self.lab_cores else 1.0
-        return platform(self.plan, self.wires, {board: s * share for board, s in self.per_core.items()}, ranks)
+        per_core = {board: speed * share for board, speed in self.per_core.items()}
+        return platform(self.plan, self.wires, self.tree, per_core, ranks)
 
     def with_one_rank_a_node(self, workers: Sequence[str], traffic: Traffic) -> Forecast:
         """Return the same for some of the workers, with one core each."""
         nodes = (self.plan.node(name) for name in workers)
         single = tuple(attrs.evolve(node, board=attrs.evolve(node.board, cores=1)) for node in nodes)
         plan = attrs.evolve(self.plan, workers=single)
-        return attrs.evolve(self, plan=plan, wires=_wires(plan, self.calibration, self.lab_cores, traffic))
+        return attrs.evolve(self, plan=plan, wires=wires(plan, self.calibration, traffic))
 
 
 def prepare(
-    plan: Plan,
-    calibration: Calibration,
-    known: Mapping[str, Speed],
-    target: str,
-    traffic: Traffic = Traffic.BOTH_WAYS,
-) -> Forecast:
-    """Measure this PC, and return the forecast of a plan on a target.
+    cluster: Cluster, plan: Plan, calibration: Calibration, target: str, traffic: Traffic = Traffic.BOTH_WAYS
+) -> Forecast:  # fmt: skip
+    """Measure this PC, and return the forecast of a cluster on a target.
 
-    `known`: the catalogue's speeds. Raises MissingError without gcc, PibrambleError for what cannot be simulated.
+    `plan`: the cluster's. Raises MissingError without gcc, PibrambleError for what cannot be simulated.
     """
-    cores = (os.cpu_count() or 1) if target == LAB else None
-    modelled = _wires(plan, calibration, cores, traffic)
+    modelled = wires(plan, calibration, traffic)
     boards = [worker.board for worker in plan.workers]
-    if cores:  # its nodes are this PC
+    if target == LAB:  # its nodes are this PC; it has a wire for each worker, and nothing that they share
         host_speed = simgrid.host_speed()
-        return Forecast(plan, modelled, calibration, host_speed, {b.name: host_speed for b in boards}, (), cores)
-    found = speeds(boards, calibration, known)
-    return Forecast(plan, modelled, calibration, simgrid.host_speed(), found.per_core, found.estimated, None)
-
-
-def _wires(plan: Plan, calibration: Calibration, lab_cores: int | None, traffic: Traffic) -> Wires:
-    # The lab has a wire of its own for each worker and nothing that they share; boards have the head's USB.
-    return wires(plan, calibration, shared_bus=lab_cores is None, traffic=traffic)
+        per_core = {board.name: host_speed for board in boards}
+        return Forecast(plan, modelled, NOTHING_SHARED, calibration, host_speed, per_core, (), os.cpu_count() or 1)
+    catalogue = Catalogue(cluster.catalog)
+    found = speeds(boards, calibration, catalogue.speeds)
+    shared = tree(Feeding(cluster, catalogue), plan)
+    return Forecast(plan, modelled, shared, calibration, simgrid.host_speed(), found.per_core, found.estimated, None)
 
 
 def scale(forecast: Forecast, program: Program, ranks: Sequence[int]) -> Iterator[Simulated]:

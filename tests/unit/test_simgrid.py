@@ -6,21 +6,24 @@ import shutil
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 
 from pibramble import proc, simgrid
+from pibramble.advise.predict.calibration import NOTHING_MEASURED
 from pibramble.advise.predict.platform import Platform, platform
 from pibramble.advise.predict.scaling import Simulated, judge
-from pibramble.advise.predict.wires import Step, Wires
+from pibramble.advise.predict.wires import Step, Wires, wires
 from pibramble.errors import Exit, MissingError, PibrambleError, TimedOutError, UsageError
 from pibramble.operate.bench import PROGRAMS, read_curve, read_speed
 from pibramble.operate.programs import CompilerError
+from pibramble.plan.resolve import resolve
 from pibramble.simgrid import Job, Simulator
-from pibramble.spec.model import WorkerGroup
-from tests.unit.advise.predict.clusters import SERIAL, USB, boards, one_way_s, plan
+from pibramble.spec.model import Cluster, HubSection, Link, WorkerGroup
+from tests.unit.advise.predict.clusters import FOUR_CORES, SERIAL, USB, boards, cluster, one_way_s, plan, shared
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SPEEDS = {"pi-zero": 1e9, "pi-1a-plus": 1e9}
+SPEEDS = dict.fromkeys(("pi-zero", "pi-1a-plus", "pi-zero-2w", "pi-1b"), 1e9)
 
 needs_smpi = pytest.mark.skipif(
     shutil.which("smpirun") is None, reason="SimGrid is not installed: scripts/setup predict"
@@ -57,7 +60,7 @@ def job(program: Path, *arguments: str, host_speed: float = 1e9, timeout_s: floa
 
 
 def made(modelled: Wires, ranks: int, *workers: WorkerGroup) -> Platform:
-    return platform(plan(*workers), modelled, SPEEDS, ranks)
+    return platform(plan(*workers), modelled, shared(cluster(*workers)), SPEEDS, ranks)
 
 
 @needs_smpi
@@ -114,7 +117,7 @@ int main(int argc, char **argv)
     if (strcmp(how, "pairs") == 0) {
         if (rank % 2 == 0) MPI_Send(data, bytes, MPI_CHAR, rank + 1, 0, MPI_COMM_WORLD);
         else MPI_Recv(data, bytes, MPI_CHAR, rank - 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-        if (rank % 2 == 1) printf("%f\\n", bytes / (MPI_Wtime() - began));
+        if (rank % 2 == 1) printf("%d %f\\n", rank / 2, bytes / (MPI_Wtime() - began));
     } else if (strcmp(how, "polls") == 0 && rank == 0) {
         MPI_Send(data, 1 << 20, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
     } else if (strcmp(how, "polls") == 0 && rank == 1) {
@@ -148,13 +151,76 @@ def behaves(smpi: Simulator, tmp_path: Path, how: str, ranks: int, host_speed: f
 @pytest.mark.parametrize("pairs", [1, 2, 4])
 def test_pairs_share_the_heads_bus(smpi: Simulator, tmp_path: Path, pairs: int) -> None:
     run, modelled = behaves(smpi, tmp_path, "pairs", 2 * pairs)
-    rates = [float(line) for line in run.printed.split()]
+    rates = [float(line.split()[1]) for line in run.printed.splitlines()]
     wire = min(modelled.models["zero1"].to_head_bytes_per_s, modelled.models["zero2"].to_worker_bytes_per_s)
-    assert modelled.bus_bytes_per_s == 26_624_000
     assert sum(rates) == pytest.approx(min(pairs * wire, 26_624_000), rel=0.02)
     assert max(rates) == pytest.approx(min(rates), rel=0.01)
     [point] = judge([run]).points
     assert point.wire > 0.98
+
+
+def rates_of(smpi: Simulator, tmp_path: Path, of: Cluster) -> list[float]:
+    """Return how fast each pair of neighbours in a cluster is, in bytes a second, when all send at once."""
+    source = tmp_path / "manners.c"
+    source.write_text(MANNERS)
+    modelled = wires(resolve(of), NOTHING_MEASURED)
+    place = platform(resolve(of), modelled, shared(of), SPEEDS, sum(w.board.cores for w in resolve(of).workers))
+    steps = modelled.steps_for(place.kinds)
+    printed = smpi.run(job(smpi.compiled(source, ()), "pairs"), place, steps, place.ranks).printed
+    return [rate for _, rate in sorted((int(pair), float(rate)) for pair, rate in map(str.split, printed.splitlines()))]
+
+
+GADGET, BUS = 90e6 / 8 * 1448 / 1514, 13 * 512 * 8000  # bytes a second
+FAST, OF_FULL_SPEED = 100e6 / 8 * 1448 / 1514, 19 * 64 * 1000
+
+
+@needs_smpi
+def test_eight_pairs_on_a_full_speed_hub_have_half_of_its_plug(smpi: Simulator, tmp_path: Path) -> None:
+    sixteen = WorkerGroup(name="zero[1-16]")
+    rates = rates_of(smpi, tmp_path, cluster(sixteen, hubs=(HubSection(model="old"),)))
+    assert rates == pytest.approx([OF_FULL_SPEED / 2 / 8] * 8, rel=0.02)
+
+
+@needs_smpi
+def test_a_plug_is_taken_once_by_a_message_that_comes_from_elsewhere(smpi: Simulator, tmp_path: Path) -> None:
+    hub = HubSection(model="old", workers="zero2")
+    [rate] = rates_of(smpi, tmp_path, cluster(WorkerGroup(name="zero[1-2]"), hubs=(hub,)))
+    assert rate == pytest.approx(OF_FULL_SPEED, rel=0.02)
+
+
+@needs_smpi
+@pytest.mark.parametrize(("head", "buses"), [("pi-4b", 1), ("pi-5", 2)])
+def test_two_hubs_on_two_buses_are_twice_as_fast_as_on_one(
+    smpi: Simulator, tmp_path: Path, head: str, buses: int
+) -> None:
+    sixteen = WorkerGroup(name="zero[01-16]")
+    hubs = (HubSection(model="hub-10-powered", workers="zero[01-08]"), HubSection(model="hub-10-powered"))
+    rates = rates_of(smpi, tmp_path, cluster(sixteen, head=head, hubs=hubs))
+    assert rates == pytest.approx([buses * BUS / 2 / 8] * 8, rel=0.02)
+
+
+@needs_smpi
+@pytest.mark.parametrize(("head", "takes"), [("pi-1b", 2), ("pi-4b", 1)])
+def test_ethernet_behind_usb_takes_from_the_same_bus(smpi: Simulator, tmp_path: Path, head: str, takes: int) -> None:
+    # Two pairs on USB take the bus twice each; the third sends from Ethernet to USB.
+    wired = WorkerGroup(name="b", board="pi-1b", link=Link.ETHERNET, head_port="eth0")
+    rates = rates_of(smpi, tmp_path, cluster(*USB, wired, WorkerGroup(name="more"), head=head))
+    assert rates == pytest.approx([min(GADGET, BUS / (4 + takes))] * 3, rel=0.02)
+
+
+@needs_smpi
+def test_a_switch_passes_on_by_itself_and_two_ports_of_an_old_head_share_its_bus(
+    smpi: Simulator, tmp_path: Path
+) -> None:
+    one = WorkerGroup(name="b[1-8]", board="pi-1b", link=Link.ETHERNET, head_port="eth0")
+    assert rates_of(smpi, tmp_path, cluster(one, head="pi-1b")) == pytest.approx([FAST] * 4, rel=0.02)
+    each = attrs.evolve(one, head_port="eth[0-7]")
+    assert rates_of(smpi, tmp_path, cluster(each, head="pi-1b")) == pytest.approx([BUS / 2 / 4] * 4, rel=0.02)
+
+
+@needs_smpi
+def test_messages_within_a_board_cross_no_wire(smpi: Simulator, tmp_path: Path) -> None:
+    assert min(rates_of(smpi, tmp_path, cluster(*FOUR_CORES))) > 1e9
 
 
 @needs_smpi

@@ -59,6 +59,8 @@ class Board:
     uarts: tuple[Uart, ...] = ()
     firmware: bool = True  # boots from a Raspberry Pi boot partition (config.txt, cmdline.txt)
     act_led_active_low: bool = False
+    usb_buses: int = 1  # that its host ports hang on, 480 Mbit/s each
+    ethernet_on_usb: bool = False  # its Ethernet port is a device on the first of them
 
 
 class Additions(NamedTuple):

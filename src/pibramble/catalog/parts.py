@@ -67,6 +67,7 @@ class Hub:
     port_ma: int  # what one port gives
     own_ma: int = 100  # what it takes for itself (USB 2.0 section 7.2.1: a bus-powered hub's own unit load)
     supply_ma: int | None = None  # what its own supply gives; None: it lives on what the port above it gives
+    full_speed: bool = False  # USB 1.1: 12 Mbit/s in all
     backfeeds: bool | None = None  # its supply pushes current up into the port above it; None: nobody has looked
 
 

@@ -138,14 +138,13 @@ def _predicted(context: Context, run: Benchmark) -> Benchmark:
     """Return what the runs before this one let us predict for it."""
     from pibramble import forecast
     from pibramble.advise.predict.calibration import NOTHING_MEASURED
-    from pibramble.catalog.sections import Catalogue
     from pibramble.operate import bench_runs
 
     earlier = [r for r in bench_runs.load_all(context.folder / "bench") if r.target == run.target and r.id < run.id]
     calibration = earlier[-1].calibration if earlier else NOTHING_MEASURED
-    known = Catalogue(context.cluster_file.cluster.catalog).speeds
+    cluster = context.cluster_file.cluster
     with context.progress.step("predicting the same"):
-        return forecast.benchmark(forecast.prepare(context.plan, calibration, known, run.target), run)
+        return forecast.benchmark(forecast.prepare(cluster, context.plan, calibration, run.target), run)
 
 
 def _list(runs: Sequence[Benchmark], *, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from pibramble.cli.tables import show_table
 from pibramble.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pibramble.advise.predict.calibration import Calibration
     from pibramble.advise.predict.scaling import Scaling, Simulated
     from pibramble.forecast import Forecast
@@ -64,7 +66,6 @@ def command(  # noqa: PLR0913 (each is an option)
     from pibramble import forecast, plotting, simgrid
     from pibramble.advise.predict.calibration import Traffic
     from pibramble.advise.predict.scaling import judge
-    from pibramble.catalog.sections import Catalogue
 
     simgrid.compiler_of(program)  # before anything is measured
     if plot:
@@ -72,9 +73,9 @@ def command(  # noqa: PLR0913 (each is an option)
     target = _target(context)
     ranks = _ranks(wanted, sum(worker.board.cores for worker in context.plan.workers))
     with context.progress.step("measuring this PC"):
-        known = Catalogue(context.cluster_file.cluster.catalog).speeds
         calibration = _calibration(context, target, run_id)
-        prepared = forecast.prepare(context.plan, calibration, known, target, Traffic(traffic))
+        cluster = context.cluster_file.cluster
+        prepared = forecast.prepare(cluster, context.plan, calibration, target, Traffic(traffic))
     what = forecast.Program(program, arguments, tuple(shlex.split(compiler_arguments)), timeout_s)
     runs: list[Simulated] = []
     with context.progress.step(f"simulating {program.name}", len(ranks), "runs") as step:
@@ -188,11 +189,37 @@ def basis(prepared: Forecast, target: str) -> list[str]:
     for kind in kinds:
         how = f"measured by bench {run}" if kind in prepared.wires.measured else "as planned, not measured"
         lines.append(f"Wires ({kind}): {how}.")
-    if bus := prepared.wires.bus_bytes_per_s:
-        lines.append(f"USB workers share the head's bus: {bus / 1e6:.3g} MB/s between them all.")
+    lines += _shared(prepared)
     if target == "lab" and not prepared.wires.measured:
         lines.append("  `pibramble -t lab bench` measures them: latency is not modelled without.")
     return lines
+
+
+def _shared(prepared: Forecast) -> Iterator[str]:
+    """Yield what wires share, a sentence a line. Between two workers a byte takes it twice."""
+    from pibramble.advise.predict.shared import Kind
+    from pibramble.spec.findings import listed
+    from pibramble.spec.model import Link
+
+    tree = prepared.tree
+    buses = tree.of_kind(Kind.BUS)
+    links = [worker.link for worker in prepared.plan.workers if worker.link]
+    if buses and any(link.kind is Link.USB for link in links):
+        rate = f"{buses[0].bytes_per_s / 2e6:.3g} MB/s between"
+        if len(buses) == 1:
+            yield f"USB workers share the head's bus: {rate} them all."
+        else:
+            yield f"USB workers share the head's {len(buses)} buses, dealt out in turn: {rate} those of one."
+    for hub in tree.of_kind(Kind.HUB):
+        if hub.bytes_per_s < buses[0].bytes_per_s:
+            yield f"{hub.name} is a full-speed hub: {hub.bytes_per_s / 2e6:.3g} MB/s between those on it."
+    others = {
+        link.head_port: None
+        for worker in prepared.plan.workers
+        if (link := worker.link) and link.head_port and any(trunk.kind is Kind.BUS for trunk in tree.way(worker.name))
+    }
+    if others:
+        yield f"Also on USB: the head's {listed(others)}."
 
 
 def _million(speed: float) -> str:
@@ -215,6 +242,7 @@ def _plain(scaling: Scaling, runs: list[Simulated], prepared: Forecast, target: 
         "core_intervals_per_s": prepared.per_core,
         "estimated_boards": prepared.estimated,
         "measured_wires": sorted(prepared.wires.measured),
+        "shared": [_fields(trunk) for trunk in prepared.tree.trunks.values()],
     }
 
 

@@ -19,9 +19,19 @@ from pibramble.spec.locate import Path
 
 _OF_THE_NAME = "name"  # what a table's own name says already
 
-_AT_LEAST_ONE = frozenset({"ports", "outlets", "sampling", "crystal_hz", "max_baud", "baud", "channels", "fifo_bytes"})
+_AT_LEAST_ONE = frozenset(
+    {"ports", "outlets", "sampling", "crystal_hz", "max_baud", "baud", "channels", "fifo_bytes", "usb_buses"}
+)
 _MOST_OF_ANYTHING = 1_000_000_000
-_MOST = {"ports": 127, "outlets": 1_000, "sampling": 64, "fractional_bits": 16, "volts": 25, "own_ma": 5_000}
+_MOST = {
+    "ports": 127,
+    "outlets": 1_000,
+    "sampling": 64,
+    "fractional_bits": 16,
+    "volts": 25,
+    "own_ma": 5_000,
+    "usb_buses": 64,
+}
 
 
 def _least(key: str) -> int:

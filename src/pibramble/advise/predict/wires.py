@@ -28,9 +28,6 @@ _PPP_BYTES = 8  # RFC 1662: flag, address, control, protocol and checksum, uncom
 # and its host over g_ether (ThomasKaiser/Knowledge, read 2026-11); slower boards and MPI will add to it: unverified.
 _LATENCY_S: Mapping[Link, float] = {Link.USB: 0.00028, Link.SERIAL: 0.0, Link.ETHERNET: 0.00028}
 
-# 13 bulk transactions of 512 bytes fit into a microframe of 125 us (USB 2.0, table 5-10).
-USB_BUS_BPS = 13 * 512 * 8 * 8000
-
 
 class Step(NamedTuple):
     """From so many bytes on, so much of the latency and of the bandwidth."""
@@ -56,7 +53,6 @@ class Wires:
     models: Mapping[str, WireModel]  # by worker
     steps: Mapping[Link, tuple[Step, ...]]  # the slowest kind first
     measured: frozenset[Link]  # the kinds whose figures were measured, not taken from the plan
-    bus_bytes_per_s: float | None  # that the head's USB can forward; None: all there is
 
     def steps_for(self, kinds: Iterable[Link]) -> tuple[Step, ...]:
         """Return the factors where these kinds of wire are in use.
@@ -67,13 +63,8 @@ class Wires:
         return next((steps for kind, steps in self.steps.items() if kind in used), (Step(0, 1, 1),))
 
 
-def wires(
-    plan: Plan, calibration: Calibration, *, shared_bus: bool, traffic: Traffic = Traffic.BOTH_WAYS
-) -> Wires:  # fmt: skip
-    """Return the wires of a plan. `shared_bus`: all USB workers hang on one bus of the head, as boards do.
-
-    Raises PibrambleError for a wire that carries nothing: SimGrid would abort.
-    """
+def wires(plan: Plan, calibration: Calibration, traffic: Traffic = Traffic.BOTH_WAYS) -> Wires:
+    """Return the wires of a plan. Raises PibrambleError for one that carries nothing: SimGrid would abort."""
     links = {worker.name: worker.link for worker in plan.workers if worker.link}
     for name, link in links.items():
         if min(link.to_head_bps, link.to_worker_bps) <= 0:
@@ -87,13 +78,10 @@ def wires(
     slowest: dict[Link, LinkPlan] = {}  # of each kind
     for link in sorted(links.values(), key=lambda link: link.to_head_bps):
         slowest.setdefault(link.kind, link)
-    # A byte between two workers crosses the bus twice: up to the head, and down again.
-    bus = USB_BUS_BPS / 8 / 2 if shared_bus and Link.USB in slowest else None
     return Wires(
         models,
         {kind: _steps(link, curves.get(kind)) for kind, link in slowest.items()},
         frozenset(kind for kind in slowest if kind in curves),
-        bus,
     )
 
 
