@@ -5,7 +5,7 @@ Only some keys need be said of a part that the catalogue knows; of a new one, al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import NoneType
 from typing import Any, cast, get_args
 
@@ -80,11 +80,6 @@ class Fitter:
             keys = listed(f"`{key}`" for key in missing)
             message = f'"{path[-1]}" is new to the catalogue, and {keys} {are} not said'
             self._wrong("missing-key", path, message, "add what is missing, or correct the name")
-        uarts = load.raw("boards.toml")["uarts"]
-        if cls is Board and (unknown := [uart for uart in said.get("uarts", ()) if uart not in uarts]):
-            self._wrong(
-                "unknown-uart", (*path, "uarts"), f'there is no UART "{unknown[0]}"', f"there are {listed(uarts)}"
-            )
         return said if len(self.findings) == before else None
 
     def _keys(self, section: str, value: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -107,6 +102,26 @@ class Fitter:
     def _wrong(self, rule: str, path: Path, message: str, cure: str) -> None:
         on_key = rule in {"unknown-key", "missing-key"}
         self.findings.append(Finding(rule, path, message, cure, on_key=on_key))
+
+
+def with_known_uarts(said: Additions, others: Additions, path: Path = ()) -> tuple[Additions, list[Finding]]:
+    """Return a file's additions less the boards whose UARTs neither they, the `others` nor the catalogue know.
+
+    `path`: where the sections stand in the file. The findings say which those are.
+    """
+    known = {*load.raw("boards.toml")["uarts"], *others.of("uarts"), *said.of("uarts")}
+    sound, findings = {}, []
+    for name, keys in said.of("boards").items():
+        if unknown := [uart for uart in keys.get("uarts", ()) if uart not in known]:
+            where, message = (*path, "boards", name, "uarts"), f'there is no UART "{unknown[0]}"'
+            findings.append(Finding("unknown-uart", where, message, did_you_mean(unknown[0], known, _those(known))))
+        else:
+            sound[name] = keys
+    return (Additions({**said.said, "boards": sound}), findings) if findings else (said, [])
+
+
+def _those(known: Collection[str]) -> str:
+    return f"there are {listed(sorted(known))}; [catalog.uarts.NAME] describes another"
 
 
 def keys_of_part(cls: type) -> Mapping[str, Any]:

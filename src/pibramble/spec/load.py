@@ -104,11 +104,20 @@ def own_catalogue(folder: FilePath) -> Additions:
             wrong.append(_syntax(text, shown, error))
             continue
         more, unfit = structure_additions(data)
-        wrong += _place(unfit, text, shown)
+        more, lost = _with_known_uarts(more, added, ())
+        wrong += _place([*unfit, *lost], text, shown)
         added = more.over(added)
     if wrong:
         raise ClusterFileError(wrong)
     return added
+
+
+def _with_known_uarts(said: Additions, others: Additions, path: Path) -> tuple[Additions, list[Finding]]:
+    if not said.of("boards"):
+        return said, []
+    from pibramble.spec.additions import with_known_uarts  # only for a file that has some
+
+    return with_known_uarts(said, others, path)
 
 
 def read(path: FilePath) -> str:
@@ -189,8 +198,10 @@ def _parse(text: str, path: FilePath, added: Additions) -> ClusterFile:
         what = "is empty" if not text.strip() else "holds nothing but comments"
         raise _unreadable(shown, f"the file {what}", SMALLEST_FILE)
     cluster, unfit = structure(data)
-    if added.said:
-        cluster = attrs.evolve(cluster, catalog=cluster.catalog.over(added))
+    said, lost = _with_known_uarts(cluster.catalog, added, ("catalog",))
+    unfit += lost
+    if lost or added.said:
+        cluster = attrs.evolve(cluster, catalog=said.over(added))
     findings = [*unfit, *(found for found in judge.judge(cluster) if not _rests_on_sand(found, unfit))]
     placed = _place(findings, text, shown) if findings else ()
     if any(finding.severity is Severity.ERROR for finding in placed):

@@ -85,6 +85,44 @@ def test_a_broken_board_is_not_called_unknown_as_well() -> None:
     assert wrong(text)[0] == "wrong-type"
 
 
+UART = """
+device = "/dev/ttyXR0"
+kind = "8250"
+max_baud = 115_200
+max_baud_flow_control = 115_200
+"""
+WITH_IT = MINE.replace('"pl011"', '"my-uart"')
+
+
+def test_a_uart_of_ones_own_is_one_that_a_board_can_have() -> None:
+    worker = '[[workers]]\nname = "a"\nboard = "mine"\nlink = "serial"\nhead_port = "/dev/ttyUSB0"\n'
+    file = parse(f"{worker}{WITH_IT}[catalog.uarts.my-uart]{UART}", Path("c.toml"))
+    [planned] = resolve(file.cluster).workers
+    assert planned.link is not None
+    assert (planned.link.worker_port, planned.link.baud) == ("/dev/ttyXR0", 115_200)
+
+
+def test_a_uart_may_be_described_in_ones_own_catalogue(own: Path, tmp_path: Path) -> None:
+    (own / "1.toml").write_text(f"[uarts.my-uart]{UART}")
+    (own / "2.toml").write_text(WITH_IT.replace("catalog.", "").replace("boards.mine", "boards.other"))
+    (tmp_path / "c.toml").write_text(ZERO + WITH_IT)
+    found = load(tmp_path / "c.toml").cluster.catalog
+    assert [Catalogue(found).boards[name].uarts[0].device for name in ("mine", "other")] == ["/dev/ttyXR0"] * 2
+
+
+def test_a_uart_that_nobody_describes_is_refused_where_it_is_said(own: Path, tmp_path: Path) -> None:
+    rule, line, column, said = wrong(f"{ZERO}{WITH_IT}")
+    assert (rule, line, column) == ("unknown-uart", 14, 9)
+    assert said.startswith('there is no UART "my-uart"; there are mini, ')
+    assert said.endswith("; [catalog.uarts.NAME] describes another")
+    (own / "a.toml").write_text(WITH_IT.replace("catalog.", ""))
+    (tmp_path / "c.toml").write_text(ZERO)
+    with pytest.raises(ClusterFileError) as caught:
+        load(tmp_path / "c.toml")
+    [finding] = caught.value.findings
+    assert (finding.rule, finding.where.path, finding.where.line) == ("unknown-uart", str(own / "a.toml"), 12)
+
+
 def test_a_file_of_ones_own_catalogue_counts_and_the_cluster_files_word_counts_more(own: Path, tmp_path: Path) -> None:
     (own / "prices.toml").write_text("[prices.pi-zero]\namount = 6\n[prices.pi-1b]\namount = 20\n")
     (tmp_path / "c.toml").write_text(f"{ZERO}[catalog.prices.pi-zero]\namount = 5\n")
