@@ -45,6 +45,7 @@ class Job:
     arguments: tuple[str, ...]
     host_speed: float  # of one core of this PC, in the platform's unit
     timeout_s: float
+    counts_computing: bool = True  # False: between its calls no time passes, whatever this PC takes for it
 
 
 class Simulator:
@@ -143,6 +144,7 @@ class Simulator:
             (self._scratch / name).write_text(content, encoding="utf-8")
         options = {
             "smpi/host-speed": f"{job.host_speed:.0f}f",
+            "smpi/simulate-computation": "yes" if job.counts_computing else "no",
             "smpi/coll-selector": "mpich",
             "smpi/reduce_scatter": "ompi_basic_recursivehalving",  # MPICH's own; SMPI's "mpich" doubles instead
             "smpi/display-timing": "yes",

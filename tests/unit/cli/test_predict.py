@@ -215,7 +215,7 @@ def test_a_run_is_compared_with_what_would_have_been_predicted(folder: Path, cap
     assert run(["-q", "bench", "--show", "last", "--against", "prediction", "--json"]) == Exit.OK
     ratios = {(f["what"], f["size_bytes"]): f["ratio"] for f in json.loads(capsys.readouterr().out)["figures"]}
     # Calibrated with the same figures, the simulated ping-pong must give them back.
-    assert ratios["ping-pong, usb-usb", 1] == pytest.approx(1, abs=0.03)
-    assert ratios["ping-pong, usb-usb", 1 << 18] == pytest.approx(1, abs=0.03)
-    assert ratios["ping-pong, usb-usb", 1 << 20] == pytest.approx(1, abs=0.03)
+    assert ratios["ping-pong, usb-usb", 1] == pytest.approx(1, abs=0.001)
+    assert ratios["ping-pong, usb-usb", 1 << 18] == pytest.approx(1, abs=0.001)
+    assert ratios["ping-pong, usb-usb", 1 << 20] == pytest.approx(1, abs=0.001)
     assert ratios["cpi, one core of a pi-zero", None] == 1
