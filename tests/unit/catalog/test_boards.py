@@ -65,6 +65,13 @@ def test_bluetooth_boards_say_what_frees_their_good_uart() -> None:
     assert not boards()["pi-zero"].uarts[0].needs
 
 
+def test_what_hangs_on_usb() -> None:
+    behind_usb = {name for name, board in boards().items() if board.ethernet_on_usb}
+    assert behind_usb == {"pi-1b", "pi-1b-plus", "pi-2b", "pi-3b", "pi-3b-plus"}
+    assert all(boards()[name].ethernet_mbit and boards()[name].usb_buses == 1 for name in behind_usb)
+    assert [name for name, board in boards().items() if board.usb_buses != 1] == ["pi-5"]
+
+
 def test_only_one_gadget_figure_counts_as_measured() -> None:
     assert [name for name, board in boards().items() if board.gadget_measured] == ["pi-zero-2w"]
 

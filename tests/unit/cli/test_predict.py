@@ -9,12 +9,17 @@ from pathlib import Path
 import attrs
 import pytest
 
-from pibramble.advise.predict.calibration import Sample, Traffic
+from pibramble.advise.predict.calibration import NOTHING_MEASURED, Sample, Traffic
+from pibramble.advise.predict.wires import wires
 from pibramble.cli.main import run
+from pibramble.cli.predict import basis
 from pibramble.errors import Exit
+from pibramble.forecast import Forecast
 from pibramble.operate import bench_runs
 from pibramble.operate.bench_runs import Benchmark, Ping
-from pibramble.spec.model import Link
+from pibramble.plan.resolve import resolve
+from pibramble.spec.model import Cluster, HubSection, Link, WorkerGroup
+from tests.unit.advise.predict.clusters import USB, cluster, shared
 
 REPO = Path(__file__).parents[3]
 CPI = str(REPO / "examples" / "cpi.c")
@@ -56,6 +61,34 @@ def test_the_answer_is_a_table_a_knee_and_what_it_rests_on(capsys: Captured) -> 
     assert "USB workers share the head's bus: 26.6 MB/s" in said
 
 
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (cluster(*USB, head="pi-5"), ["share the head's 2 buses, dealt out in turn: 26.6 MB/s between those of one."]),
+        (
+            cluster(*USB, hubs=(HubSection(model="old"),)),
+            ["bus: 26.6 MB/s between them all.", "hub1 is a full-speed hub: 0.608 MB/s between those on it."],
+        ),
+        (
+            cluster(
+                WorkerGroup(name="b[1-2]", board="pi-1b", link=Link.ETHERNET, head_port="eth0"),
+                WorkerGroup(name="s", link=Link.SERIAL, head_port="/dev/ttyUSB0"),
+                head="pi-3b",
+            ),
+            ["Also on USB: the head's eth0 and /dev/ttyUSB0."],
+        ),
+        (cluster(WorkerGroup(name="b", board="pi-1b", link=Link.ETHERNET, head_port="eth0")), []),
+    ],
+)
+def test_what_wires_share_is_said(of: Cluster, said: list[str]) -> None:
+    plan = resolve(of)
+    modelled = wires(plan, NOTHING_MEASURED)
+    lines = basis(Forecast(plan, modelled, shared(of), NOTHING_MEASURED, 1e9, {}, ("pi-zero",), None), "hardware")
+    about = [line for line in lines if not line.startswith(("Speed", "Wires", "  "))]
+    assert len(about) == len(said)
+    assert all(line.endswith(end) for line, end in zip(about, said, strict=True)), about
+
+
 def test_json_holds_what_the_program_printed(capsys: Captured) -> None:
     assert run(["-q", "predict", "--json", "-n", "16,1", CPI, "20000000"]) == Exit.OK
     said = json.loads(capsys.readouterr().out)
@@ -63,6 +96,7 @@ def test_json_holds_what_the_program_printed(capsys: Captured) -> None:
     assert "on 16 ranks" in said["points"][1]["printed"]
     assert sum(said["points"][1][share] for share in ("compute", "wire", "waiting")) == pytest.approx(1)
     assert said["calibration"] is None
+    assert said["shared"] == [{"name": "bus 1", "kind": "bus", "above": None, "bytes_per_s": 53_248_000}]
 
 
 def test_what_bench_measured_is_used_and_named(folder: Path, capsys: Captured) -> None:
