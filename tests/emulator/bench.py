@@ -49,10 +49,15 @@ id = "other"
 [head]
 board = "pi-1b"
 
+[emulator]
+paced = true
+
 [[workers]]
 name = "zero1"
 board = "pi-zero"
-link = "usb"
+link = "serial"
+head_port = "/dev/ttyAMA0"
+baud = 115200
 """
 ARM64 = """\
 [cluster]

@@ -23,9 +23,11 @@ def cluster(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Return a second cluster, a small one, whose cards are built."""
-    return made(tmp_path_factory, "other", OTHER)
+def other(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Return a second cluster, booted: a small one, whose serial line is as slow as its baud rate."""
+    bench = made(tmp_path_factory, "other", OTHER)
+    with booted(bench, request.session):
+        yield bench
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,6 @@ pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1800)]
 
 NODES = ("head", "zero1", "zero2", "aplus")
 USB = ("zero1", "zero2")
-PAYLOAD_BYTES = 1_000_000
-LEAST_PAYLOAD = 0.94
 
 
 def test_every_node_is_well(cluster: Bench) -> None:
@@ -237,38 +235,6 @@ def test_what_boots_and_for_how_long(cluster: Bench) -> None:
     for node in NODES:
         print(node, cluster.on(node, "sudo systemd-analyze time | head -n 1"))
         print(cluster.on(node, "sudo systemd-analyze blame | head -n 5"))
-
-
-def test_a_megabyte_over_ppp_is_payload_by_94_per_cent(cluster: Bench, tmp_path: Path) -> None:
-    # Counted at the wire itself: escapes, frames, headers, SSH and all, and no clock.
-    import random
-
-    noise = tmp_path / "noise"
-    noise.write_bytes(random.Random(1).randbytes(PAYLOAD_BYTES))  # noqa: S311 (the same noise each time)
-    before = cluster.links()["aplus"]
-    cluster.ok("copy", str(noise), "aplus:/tmp/noise", timeout_s=600)
-    after = cluster.links()["aplus"]
-    wire_bytes = after["to_worker_bytes"] - before["to_worker_bytes"]
-    back_bytes = after["to_head_bytes"] - before["to_head_bytes"]
-    print(f"payload {PAYLOAD_BYTES}, wire {wire_bytes} ({PAYLOAD_BYTES / wire_bytes:.1%}), back {back_bytes}")
-    assert cluster.on("aplus", "wc -c </tmp/noise; rm /tmp/noise") == str(PAYLOAD_BYTES)
-    assert PAYLOAD_BYTES / wire_bytes >= LEAST_PAYLOAD
-
-
-@pytest.mark.long  # CI has an hour, bases included; `make test-emulator` runs it
-def test_what_a_small_message_costs_on_ppp(cluster: Bench) -> None:
-    """Counted at the wire, as the difference between two runs, so that what starts a job does not count."""
-    runs = []
-    for seconds in ("1", "1", "8"):  # the first one sends the program
-        before = cluster.links()["aplus"]
-        words = ("run", "-w", "zero1,aplus", "-n", "2", str(EXAMPLES / "pingpong.c"), "1", seconds)
-        said = cluster.ok(*words, timeout_s=600)
-        after = cluster.links()["aplus"]
-        throws = int(re.findall(r"^ +1 +(\d+)", said, re.MULTILINE)[0])
-        runs.append((throws, sum(after[way] - before[way] for way in ("to_worker_bytes", "to_head_bytes"))))
-    _, (few, few_bytes), (many, many_bytes) = runs
-    print(f"{(many_bytes - few_bytes) / (many - few) / 2:.0f} bytes on the wire for a message of 1 byte")
-    assert many > few
 
 
 @pytest.mark.long

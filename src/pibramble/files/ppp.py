@@ -31,6 +31,11 @@ RestartSec=2
 WantedBy=multi-user.target
 """
 
+# As sysctl.d(5). RFC 1144 compresses no header whose TCP options change from packet to packet, and timestamps do
+# (RFC 7323). One end without them is enough: every connection over this link is without, and no other. They are for
+# wires on which sequence numbers come round within a minute.
+_SETTINGS = "net.ipv4.tcp_timestamps = 0\n"
+
 
 def head(plan: Plan, worker: NodePlan, link: LinkPlan) -> Iterator[NodeFile | Symlink]:
     """Yield the head's end of one worker's line."""
@@ -44,6 +49,7 @@ def worker(plan: Plan, node: NodePlan, link: LinkPlan) -> Iterator[NodeFile | Sy
     options = [f"ifname {WORKER_INTERFACE}", f"{node.address}:{plan.head.address}", "defaultroute"]
     yield _peer(plan.head.name, link.worker_port, link, options)
     yield _start(plan.head.name)
+    yield NodeFile("/etc/sysctl.d/60-pibramble.conf", _SETTINGS, "packets on the serial link are small")
 
 
 def unit() -> NodeFile:

@@ -12,7 +12,8 @@ import attrs
 
 LABEL = "PIBRAMBLE_LAB"  # in the environment of everything that a lab starts; its value is the lab's folder
 
-_STATE_FIELD, _START_FIELD = 0, 19  # of /proc/PID/stat, counted behind the name (proc(5))
+# Of /proc/PID/stat, counted behind the name (proc(5)).
+_STATE_FIELD, _USER_TIME_FIELD, _SYSTEM_TIME_FIELD, _START_FIELD = 0, 11, 12, 19
 
 
 @attrs.frozen
@@ -34,6 +35,15 @@ class Process:
         except ProcessLookupError:
             return False
         return int(fields[_START_FIELD]) == self.started and fields[_STATE_FIELD] not in {"Z", "X"}
+
+    def busy_s(self) -> float:
+        """Return how much processor time it has had, all its threads together; 0 when it is gone."""
+        try:
+            fields = _stat(self.pid)
+        except ProcessLookupError:
+            return 0.0
+        ticks = int(fields[_USER_TIME_FIELD]) + int(fields[_SYSTEM_TIME_FIELD])
+        return ticks / os.sysconf("SC_CLK_TCK") if int(fields[_START_FIELD]) == self.started else 0.0
 
     def kill(self, *, timeout_s: float = 10) -> None:
         """End it (SIGKILL) and wait until it is gone. Raises PermissionError, TimeoutError."""

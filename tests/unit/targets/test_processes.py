@@ -28,6 +28,22 @@ def test_another_process_with_the_same_number_is_not_taken_for_it() -> None:
     assert not later.alive()
 
 
+def test_processor_time_is_what_a_process_has_had_and_not_what_has_passed() -> None:
+    worker, sleeper = subprocess.Popen(["sh", "-c", "while :; do :; done"]), subprocess.Popen(["sleep", "60"])
+    busy, idle = Process.of(worker.pid), Process.of(sleeper.pid)
+    try:
+        deadline = time.monotonic() + 60
+        while busy.busy_s() < 0.2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert idle.busy_s() < 0.1
+    finally:
+        for child in (worker, sleeper):
+            child.kill()
+            child.wait()
+    assert busy.busy_s() == 0
+
+
 def test_taking_down_a_process_that_is_gone_says_so() -> None:
     sleeper = subprocess.Popen(["true"])
     sleeper.wait()

@@ -14,7 +14,11 @@ from pibramble.targets.emulator.order import Facts
 from pibramble.targets.emulator.stages import Stage, hopeless, readable, stage, trouble
 
 _POLL_S = 0.5
-_STUCK_S = 60.0  # a kernel that says nothing for so long will say nothing more
+# A kernel that says nothing while QEMU has so much processor time will say nothing more: on a PC that has nothing else
+# to do it says something every few seconds. On a busy one time passes without that, and says nothing of the kernel.
+_STUCK_BUSY_S = 20.0
+_STUCK_S = 60.0  # at least
+_STUCK_IDLE_S = 300.0  # whether it works or not
 _STARTS = 3
 _TAIL_LINES = 12
 _ORDER = tuple(Stage)
@@ -34,6 +38,7 @@ class _Node:
     shown: str = ""
     said_bytes: int = 0
     said_s: float = 0.0  # when it last said something
+    said_busy_s: float = 0.0  # and how much processor time it had had then
     starts: int = 1
 
     def console(self) -> str:
@@ -69,6 +74,7 @@ class Watch:
 
     def look(self) -> None:
         """Read the consoles and show what is new. Raises BootError for a boot that has failed."""
+        facts = self._ask("facts", "").nodes
         for name, node in self._nodes.items():
             if node.stage is Stage.READY:
                 continue
@@ -78,20 +84,22 @@ class Watch:
                 self._reach(name, found)
             if hopeless(console):
                 raise self.failure(name, "its boot has failed")
-            self._start_again_if_stuck(name, node, len(console))
-        facts = self._ask("facts", "").nodes
+            self._start_again_if_stuck(name, node, len(console), facts[name].busy_s)
         for name in self._nodes:
             if not facts[name].running:
                 raise self.failure(name, facts[name].ended or "it has ended")
 
-    def _start_again_if_stuck(self, name: str, node: _Node, said_bytes: int) -> None:
-        """Start a machine anew whose kernel has fallen silent: in QEMU that happens now and then on a busy PC."""
+    def _start_again_if_stuck(self, name: str, node: _Node, said_bytes: int, busy_s: float) -> None:
+        """Start a machine anew whose kernel has fallen silent: in QEMU that happens now and then."""
         now = time.monotonic()
         if said_bytes != node.said_bytes or node.stage not in {Stage.POWER, Stage.KERNEL}:
-            node.said_bytes, node.said_s = said_bytes, now
-        elif now - node.said_s > _STUCK_S and node.starts < _STARTS:
+            node.said_bytes, node.said_s, node.said_busy_s = said_bytes, now, busy_s
+            return
+        silent_s, worked_s = now - node.said_s, busy_s - node.said_busy_s
+        stuck = silent_s > _STUCK_IDLE_S or (silent_s > _STUCK_S and worked_s > _STUCK_BUSY_S)
+        if stuck and node.starts < _STARTS:
             self._ask("stop", name)
-            node.begin, node.began_s, node.said_s = _size(node.log), now, now
+            node.begin, node.began_s, node.said_s, node.said_busy_s = _size(node.log), now, now, 0.0
             node.starts += 1
             node.stage, node.said_bytes = Stage.POWER, 0
             node.shown = f"{node.shown}, fell silent, started again"

@@ -102,8 +102,9 @@ DIFFERENCES = (
     Difference(
         "a silent boot",
         "a kernel that says nothing more stays so until somebody pulls the plug",
-        "a kernel that says nothing for 60 s before systemd starts is taken for a hang of QEMU's, as it happens on a "
-        "busy PC: its board is started again, twice at most. `up` and `card verify --boot` say how often",
+        "a kernel that says nothing before systemd starts, for 60 s in which QEMU has 20 s of processor time, or for "
+        "300 s, is taken for a hang of QEMU's: its board is started again, twice at most. `up` and "
+        "`card verify --boot` say how often",
     ),
 )
 

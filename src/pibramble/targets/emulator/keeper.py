@@ -21,6 +21,7 @@ from pibramble.serialise import plain
 from pibramble.targets.emulator.order import Facts, LinkFacts, NodeFacts, NodeOrder, Order
 from pibramble.targets.emulator.relay import Cables, Line, serve_line
 from pibramble.targets.emulator.stages import asked_for_reboot
+from pibramble.targets.processes import Process
 
 # The kernel ends QEMU when the thread that started it ends (prctl(2)); it must do so when we are killed, too.
 # That is of no use to a child whose parent went before it asked for it: so it looks whether we are still there.
@@ -46,6 +47,13 @@ class Machine:
     def running(self) -> bool:
         """Say whether it runs."""
         return self._watch is not None and not self._watch.done()
+
+    def busy_s(self) -> float:
+        """Return how much processor time it has had since it was last started."""
+        if self._child and self._child.returncode is None:
+            with suppress(ProcessLookupError):
+                return Process.of(self._child.pid).busy_s()
+        return 0.0
 
     async def start(self) -> None:
         """Start it, if it does not run."""
@@ -127,7 +135,7 @@ class Keeper:
     def facts(self) -> Facts:
         """Say how everything is."""
         nodes = {
-            name: NodeFacts(machine.running, machine.starts, "" if machine.running else machine.ended)
+            name: NodeFacts(machine.running, machine.starts, "" if machine.running else machine.ended, machine.busy_s())
             for name, machine in self._machines.items()
         }
         links = {

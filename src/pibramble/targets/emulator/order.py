@@ -63,6 +63,7 @@ class NodeFacts:
     running: bool
     starts: int  # how often it was started, reboots included
     ended: str = ""  # why it is not running
+    busy_s: float = attrs.field(default=0.0, eq=False)  # the processor time that its QEMU has had since it started
 
 
 @attrs.frozen

@@ -25,6 +25,7 @@ class Bench:
     ended: dict[str, str] = attrs.field(factory=dict)
     asked: list[tuple[str, str]] = attrs.field(factory=list)
     names: tuple[str, ...] = ("head", "zero1")
+    busy_s: float = 0.0  # of each QEMU
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -39,7 +40,9 @@ class Bench:
     def ask(self, do: str, node: str = "") -> Facts:
         if do != "facts":
             self.asked.append((do, node))
-        nodes = {name: NodeFacts(name not in self.ended, 1, self.ended.get(name, "")) for name in self.names}
+        nodes = {
+            name: NodeFacts(name not in self.ended, 1, self.ended.get(name, ""), self.busy_s) for name in self.names
+        }
         return Facts(nodes, {})
 
     def watch(self) -> Watch:
@@ -148,8 +151,10 @@ def test_a_kernel_that_has_fallen_silent_is_started_again_twice_and_no_more(
     watch = Watch({"zero1": bench.log("zero1")}, bench, bench.ask)
     for _ in range(5):
         bench.write("zero1", KERNEL)
+        bench.busy_s = 0.0
         watch.look()
         time.sleep(0.1)
+        bench.busy_s = 21.0
         watch.look()
     assert bench.asked == [("stop", "zero1"), ("start", "zero1")] * 2
     assert bench.said[-1][1].startswith(
@@ -163,6 +168,22 @@ def test_a_kernel_that_has_fallen_silent_is_started_again_twice_and_no_more(
     with pytest.raises(BootError) as error:
         watch.look()
     assert "it fell silent while its kernel started before: this was start 3" in error.value.hint
+
+
+@pytest.mark.parametrize(("idle_s", "asked"), [(60.0, []), (0.05, [("stop", "zero1"), ("start", "zero1")])])
+def test_a_kernel_without_processor_time_may_be_silent_for_longer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, idle_s: float, asked: list[tuple[str, str]]
+) -> None:
+    """On a busy PC minutes pass in which QEMU hardly runs. One that does not run at all hangs, too."""
+    monkeypatch.setattr(boot, "_STUCK_S", 0.05)
+    monkeypatch.setattr(boot, "_STUCK_IDLE_S", idle_s)
+    watch = Watch({"zero1": bench.log("zero1")}, bench, bench.ask)
+    bench.write("zero1", KERNEL)
+    watch.look()
+    time.sleep(0.1)
+    bench.busy_s = 19.0
+    watch.look()
+    assert bench.asked == asked
 
 
 def test_a_system_that_says_nothing_for_long_is_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
