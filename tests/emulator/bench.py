@@ -79,6 +79,21 @@ link = "serial"
 head_port = "/dev/ttyAMA0"
 baud = 921600
 """
+ARMHF = """\
+[cluster]
+name = "emu32"
+id = "test32"
+
+[head]
+board = "pi-1b"
+
+[[workers]]
+name = "two"
+board = "pi-2b"
+link = "serial"
+head_port = "/dev/ttyAMA0"
+baud = 921600
+"""
 SERVICES = """\
 [cluster]
 name = "services"

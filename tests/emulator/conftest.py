@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator.bench import ARM64, CLUSTER, OTHER, SERVICES, Bench, booted, made
+from tests.emulator.bench import ARM64, ARMHF, CLUSTER, OTHER, SERVICES, Bench, booted, made
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,14 @@ def cluster64(bench64: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]
     """Return it booted."""
     with booted(bench64, request.session):
         yield bench64
+
+
+@pytest.fixture(scope="session")
+def cluster32(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Return a cluster with a Pi 2, booted."""
+    bench = made(tmp_path_factory, "armhf", ARMHF)
+    with booted(bench, request.session):
+        yield bench
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,8 @@ DIFFERENCES = (
     Difference(
         "head's uplink",
         "Ethernet on a USB chip, or Wi-Fi",
-        "a USB network adapter of QEMU's (virtio's on 64-bit boards) that is named as the plan names the uplink",
+        "a USB network adapter of QEMU's (virtio's on a Pi 2 and 64-bit boards) that is named as the plan names the "
+        "uplink",
     ),
     Difference(
         "Ethernet links",
@@ -53,8 +54,8 @@ DIFFERENCES = (
     Difference(
         "console",
         "ttyAMA0, unless that carries a link",
-        "the second UART (ttyS1), which is off in the device tree that the card brings and is switched on; on 64-bit "
-        "boards a UART on PCI (ttyS0)",
+        "the second UART (ttyS1), which is off in the device tree that the card brings and is switched on; on a "
+        "Pi 2 and 64-bit boards a UART on PCI (ttyS0)",
     ),
     Difference(
         "UART clock",
@@ -74,11 +75,12 @@ DIFFERENCES = (
     Difference(
         "memory",
         "256 MB on a Model A; a Pi 4 may have more than the 1 GB of the smallest",
-        "512 MB on all 32-bit boards, since QEMU's have no other size; on 64-bit ones what the smallest board has",
+        "512 MB where QEMU has the board, since it has no other size; on a Pi 2 and 64-bit boards what the smallest "
+        "has",
     ),
     Difference(
-        "64-bit boards",
-        "BCM2710 to BCM2712 with their own UARTs, SD host and USB",
+        "Pi 2 and 64-bit boards",
+        "BCM2836 to BCM2712 with their own UARTs, SD host and USB",
         "QEMU's generic `virt` machine with virtio devices: the card's kernel, programs and files are tried, "
         "the board's drivers are not. It has one core, on which a node's ranks take turns, and a clock that goes on "
         "without power, which the boards lack",

@@ -29,7 +29,7 @@ class Machine:
     @property
     def is_board(self) -> bool:
         """Say whether it has the processor, the UARTs and the SD host of the board."""
-        return self.machine != _VIRTUAL
+        return not self.machine.startswith(_VIRTUAL)
 
     @property
     def console(self) -> str:

@@ -11,8 +11,12 @@ from pibramble.errors import UsageError
 from pibramble.plan.model import Plan
 from pibramble.targets.emulator.machines import machine_for
 
-WITHOUT = {"pi-2b", "pi-5", "pc"}  # machines.toml says why
-PROCESSORS = {Architecture.ARMV6: "qemu-system-arm", Architecture.ARM64: "qemu-system-aarch64"}
+WITHOUT = {"pi-5", "pc"}  # machines.toml says why
+PROCESSORS = {
+    Architecture.ARMV6: "qemu-system-arm",
+    Architecture.ARMV7: "qemu-system-arm",
+    Architecture.ARM64: "qemu-system-aarch64",
+}
 
 
 @pytest.mark.parametrize("board", boards().values(), ids=lambda board: board.name)
