@@ -71,7 +71,9 @@ def test_a_message_takes_what_the_wires_say(
     modelled = boards(*workers)
     place = made(modelled, 2, *workers)
     program = smpi.compiled(PROGRAMS / "pingpong.c", ())
-    printed = smpi.run(job(program, "262144", "0.000001"), place, modelled.steps_for(place.kinds), 2).printed
+    # What this PC takes between the calls is left out: on a busy one it is more than the 2 % below.
+    wires_alone = attrs.evolve(job(program, "262144", "0.000001"), counts_computing=False)
+    printed = smpi.run(wires_alone, place, modelled.steps_for(place.kinds), 2).printed
     curve = read_curve(printed)
     assert [sample.size_bytes for sample in curve] == [4**power for power in range(10)]
     for sample in curve:
