@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.emulator.bench import Bench
@@ -74,10 +75,11 @@ def flood(port: Path, lines_a_second: int = 50) -> Iterator[None]:
         line.connect(str(port))
 
         def pour() -> None:
-            number = 0
-            while not ended.wait(1 / lines_a_second):
-                line.sendall(b"line %06d\r\n" % number)
-                number += 1
+            with suppress(OSError):  # it is over
+                for number in itertools.count():
+                    if ended.wait(1 / lines_a_second):
+                        return
+                    line.sendall(b"line %06d\r\n" % number)
 
         def read() -> None:
             threading.Thread(target=pour, daemon=True).start()
@@ -85,8 +87,10 @@ def flood(port: Path, lines_a_second: int = 50) -> Iterator[None]:
                 pass
 
         with _beside(read, line):
-            yield
-            ended.set()
+            try:
+                yield
+            finally:
+                ended.set()
 
 
 @contextmanager
