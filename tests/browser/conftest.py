@@ -17,7 +17,8 @@ PHONE = {"width": 360, "height": 640}
 CHROMIUM = shutil.which("chromium") or ""
 ARGUMENTS = ["--no-sandbox"]  # Chromium refuses to be root with one
 
-expect.set_options(timeout=15_000)  # beside other work on a small machine
+PATIENCE_MS = 15_000  # beside other work on a small machine
+expect.set_options(timeout=PATIENCE_MS)
 
 Open = Callable[..., Page]
 

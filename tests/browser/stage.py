@@ -93,6 +93,15 @@ class OldDevice(Device):
         wait_until(self.path.exists)
 
 
+class QuietDevice(Device):
+    """One that says nothing."""
+
+    def plug_in(self) -> None:
+        argv = ["socat", f"PTY,link={self.path},rawer", "PTY,rawer"]
+        self._relay = subprocess.Popen(argv, stderr=subprocess.DEVNULL, start_new_session=True)
+        wait_until(self.path.exists)
+
+
 @attrs.define
 class Stage:
     """A running broker with its pages, and the devices on its lines."""
@@ -124,18 +133,20 @@ class Stage:
         assert said.strip() == complaint, said
 
 
-def begin(
+def begin(  # noqa: PLR0913 (what a bench is made of)
     folder: Path,
     names: Sequence[str],
     *serve: str,
     prefix: Sequence[str] = (),
     profile: str = "test",
     old: Sequence[str] = (),
+    quiet: Sequence[str] = (),
 ) -> Stage:
     """Start everything; `prefix` goes before the command of the broker, `old` are devices of the profile cisco-ios."""
     ports = Path("/dev/shm") / f"pibramble-{os.getpid()}-{folder.name}"  # noqa: S108 (a device stands below /dev)
     ports.mkdir(mode=0o700)
-    devices = {name: Device(ports / name) for name in names} | {name: OldDevice(ports / name) for name in old}
+    kinds = [(Device, names), (OldDevice, old), (QuietDevice, quiet)]
+    devices = {name: kind(ports / name) for kind, named in kinds for name in named}
     write_cluster(folder, {name: device.path for name, device in devices.items()}, profile, old)
     for device in devices.values():
         device.plug_in()

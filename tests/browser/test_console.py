@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser import hand
+from tests.browser import hand, stage
 from tests.browser.conftest import Open
 from tests.browser.hand import press, screen, send_line, shows, take_control
 from tests.browser.stage import Stage
@@ -31,6 +32,17 @@ def test_the_list_shows_who_writes_and_the_last_line(bench: Stage, open_page: Op
     entry = hand.entry(open_page(bench.address), "sw1")
     expect(entry).to_contain_text("root in the browser writes, 1 watching")
     expect(entry.locator(".last")).to_contain_text("sw1#")
+
+
+def test_after_a_new_start_the_list_shows_the_logs_last_line(tmp_path: Path, open_page: Open) -> None:
+    log = tmp_path / "state" / "browser" / "console" / "logs" / "quiet" / "console.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-11-28T12:00:00.000Z said long ago\n")
+    bench = stage.begin(tmp_path, ["sw1"], "--listen", "127.0.0.1:0", quiet=["quiet"])
+    try:
+        expect(hand.entry(open_page(bench.address), "quiet").locator(".last")).to_have_text("said long ago")
+    finally:
+        bench.end()
 
 
 def test_what_is_typed_goes_down_the_line_and_comes_back(page: Page) -> None:

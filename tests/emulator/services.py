@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.emulator.bench import Bench
@@ -47,10 +48,57 @@ def device(port: Path, answers: dict[str, str]) -> Iterator[list[str]]:
                     asked.append(said.decode().strip())
                     line.sendall(f"\r\n{answers.get(asked[-1], '')}\r\nsw1#".encode())
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
+        with _beside(serve, line):
             yield asked
-        finally:
-            line.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+
+
+@contextmanager
+def drain(port: Path) -> Iterator[bytearray]:
+    """Have a device at a port that reads and says nothing; yield what it is told."""
+    arrived = bytearray()
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(port))
+
+        def read() -> None:
+            while piece := line.recv(65536):
+                arrived.extend(piece)
+
+        with _beside(read, line):
+            yield arrived
+
+
+@contextmanager
+def flood(port: Path, lines_a_second: int = 50) -> Iterator[None]:
+    """Have a device at a port that prints numbered lines without an end."""
+    ended = threading.Event()
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(port))
+
+        def pour() -> None:
+            with suppress(OSError):  # it is over
+                for number in itertools.count():
+                    if ended.wait(1 / lines_a_second):
+                        return
+                    line.sendall(b"line %06d\r\n" % number)
+
+        def read() -> None:
+            threading.Thread(target=pour, daemon=True).start()
+            while line.recv(65536):
+                pass
+
+        with _beside(read, line):
+            try:
+                yield
+            finally:
+                ended.set()
+
+
+@contextmanager
+def _beside(work: Callable[[], None], line: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        line.shutdown(socket.SHUT_RDWR)
+        thread.join(10)

@@ -44,12 +44,12 @@ function add(name) {
   return shown.get(name);
 }
 
-function fill({ part }, { name, state, settings, device, viewers, writer, last_line: last, reason }) {
+function fill({ part }, { name, state, settings, device, viewers, writer, last_line: last, logged_line: logged, reason }) {
   const watching = viewers.length ? `${viewers.length} watching` : "nobody watches";
   const texts = {
     name, state, settings, device,
     people: writer ? `${writer} writes, ${watching}` : watching,
-    last: state === "open" ? last || "nothing yet" : reason.replace(`${device}: `, ""),
+    last: state === "open" ? last || logged || "nothing yet" : reason.replace(`${device}: `, ""),
   };
   for (const [key, text] of Object.entries(texts)) if (part[key].textContent !== text) part[key].textContent = text;
   part.state.dataset.state = state;

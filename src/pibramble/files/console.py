@@ -16,6 +16,7 @@ _ALL = "0.0.0.0"  # noqa: S104 (the firewall opens the uplink, and the pages ask
 
 # systemd.exec(5). What it needs: serial devices and their lock files, its folder, sockets, and `ip` and `openssl` for
 # the certificate. Not PrivateUsers: whose a connection at loopback is, it reads by the machine's own numbers.
+# capset is among @privileged, but `ip` gives its capabilities up with it, and ends with 1 and no word where it may not.
 # 166 and 188 are ttyACM and ttyUSB (Linux' admin-guide/devices.txt): systemd looks for names in /proc/devices when the
 # unit starts, and there these two stand only once the first adapter is plugged in.
 _UNIT = """\
@@ -62,6 +63,7 @@ RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallFilter=capset
 SystemCallErrorNumber=EPERM
 
 [Install]

@@ -17,7 +17,7 @@ from pibramble.errors import BusyError, MissingError, PibrambleError, UsageError
 from pibramble.serialport import lockfiles
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
-CRTSCTS = 0o20000000000
+CRTSCTS = termios.CRTSCTS  # as Python counts: where a C long has 32 bits (ARMv6, ARMv7), it is its sign
 _NOT_THERE = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}
 
 

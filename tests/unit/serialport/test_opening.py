@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pty
+import runpy
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,3 +85,16 @@ def test_a_raw_line_carries_every_byte_as_it_is(device: str) -> None:
     assert (iflag, oflag, lflag) == (0, 0, 0)
     assert cflag & (termios.CSIZE | termios.PARENB | termios.CSTOPB) == termios.CS8
     assert (ispeed, ospeed) == (termios.B4800, termios.B4800)
+
+
+def test_rts_and_cts_fit_into_a_long_of_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There Python's CRTSCTS is negative, as ARMv6 boards have it, and tcsetattr refuses numbers of more bits."""
+    monkeypatch.setattr(termios, "CRTSCTS", -(1 << 31))
+    there = runpy.run_path(opening.__file__)
+    attributes: list[int | list[bytes | int]] = [0, 0, termios.CS8 | termios.CRTSCTS, 0, 0, 0, [b"\0"] * 32]
+    for framing in (termios.CS8 | there["CRTSCTS"], termios.CS7):  # it is set, and taken back
+        there["set_raw"](attributes, termios.B9600, framing)
+        cflag = attributes[2]
+        assert isinstance(cflag, int)
+        assert -(1 << 31) <= cflag < 1 << 31
+        assert bool(cflag & there["CRTSCTS"]) is (framing != termios.CS7)
