@@ -37,6 +37,7 @@ QUIET_SECONDS = 1.0  # after which an unfinished line is logged even if it may h
 MOST_READS = 8  # in a row from one line, before the others have their turn
 _FULL_READ_BYTES = 1024  # so much at once: there is probably more
 WRITE_BYTES = 4096  # at once; whoever loses control stops at such a boundary
+_BREAK_SLACK_SECONDS = 0.2  # so much longer does no harm: Cisco's ROM monitor takes up to half a second
 LONGEST_DRAIN_SECONDS = 2.0  # before a break, or a paste's next line; then it is sent all the same
 
 
@@ -389,7 +390,9 @@ class Line:
             finally:
                 with suppress(OSError):  # it may have been pulled out meanwhile
                     device.hold_low(low=False)
-                held_ms = min(duration, time.monotonic() - began) * 1000  # less where it was broken off
+                held = time.monotonic() - began  # less where it was broken off, more where this machine was busy
+                as_asked = duration <= held <= duration + _BREAK_SLACK_SECONDS
+                held_ms = (duration if as_asked else held) * 1000
                 self._log.mark(f"break of {held_ms:.0f} ms")
                 self._tell(Notice(self.port.name, f"break, {held_ms:.0f} ms"))
 

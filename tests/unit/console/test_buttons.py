@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from pibramble.console import profiles
 from pibramble.console.buttons import DeclinedError
 from pibramble.console.line import NotWriterError
-from pibramble.console.messages import Event
+from pibramble.console.messages import Event, Notice
 from pibramble.console.model import Break, Button, Confirm, Profile, Send, WaitFor
 from pibramble.errors import TimedOutError, UsageError
 from tests.unit.console.benches import Bench, Device
@@ -26,12 +27,13 @@ class Person:
 
     def __init__(self, *, says: bool) -> None:
         self.says, self.asked = says, list[str]()
+        self.events: list[Event] = []
 
     def deliver(self, data: bytes) -> None:
         pass
 
     def notice(self, event: Event) -> None:
-        pass
+        self.events.append(event)
 
     async def ask(self, question: str) -> bool:
         self.asked.append(question)
@@ -210,3 +212,15 @@ def test_a_device_hears_what_a_button_is_to_say(
     assert heard + typed + stage.device.heard(1, 0.1) == wanted
     assert 0.29 <= held <= 0.5
     assert bool(stage.person.asked) is (button in ASKS)
+
+
+@pytest.mark.parametrize(("busy_s", "told"), [(0.0, r"break, 300 ms"), (0.6, r"break, [6-9]\d\d ms")])
+def test_a_break_that_lasts_much_longer_than_it_was_to_is_told_as_it_was(
+    bench: Bench, busy_s: float, told: str
+) -> None:
+    """Where the machine was too busy to end it: whoever waits for a ROM monitor is to know."""
+    stage = Stage(bench, Person(says=True))
+    bench.loop.call_soon_threadsafe(bench.loop.call_later, 0.03, time.sleep, busy_s)
+    bench.do(stage.line.send_break(stage.person, 0.3))
+    [notice] = [event for event in stage.person.events if isinstance(event, Notice)]
+    assert re.fullmatch(told, notice.text)
