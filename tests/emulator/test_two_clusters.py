@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pibramble.errors import Exit
-from tests.emulator.bench import EXAMPLES, Bench
+from tests.emulator.bench import EXAMPLES, Bench, Left
 
 pytestmark = [pytest.mark.emulator, pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -53,6 +53,9 @@ def test_without_its_sockets_a_cluster_is_told_and_ended_and_the_other_goes_on(c
         assert done.returncode == Exit.NOT_UP, (words, done.stderr)
         assert f"its socket {sockets}/keeper is gone" in done.stderr
         assert "`pibramble down`" in done.stderr
-    # That `down` ends all of it nonetheless is asserted where the cluster is taken down (bench.booted).
+    left = Left.of(other)
+    assert left
+    other.ok("down")  # no target is named
+    left.assert_gone()
     assert {node["reachable"] for node in cluster.statuses().values()} == {True}
     assert "runs on zero1" in cluster.ok("run", "-n", "3", str(EXAMPLES / "cpi.c"), "100000", timeout_s=600)

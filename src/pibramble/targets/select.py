@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pibramble.errors import UsageError
+from pibramble.errors import NotUpError, UsageError
 from pibramble.plan.model import Plan
 from pibramble.targets.base import Target
 from pibramble.targets.whereabouts import is_head
@@ -59,7 +59,7 @@ def choose(plan: Plan, folder: Path, asked: str | None = None) -> Target:
     if named := os.environ.get(VARIABLE):
         return _make(named, plan, folder, VARIABLE)
     marked = [_make(name, plan, folder) for name, entry in TARGETS.items() if (folder / entry.mark).exists()]
-    up = [target for target in marked if target.state().up]
+    up = [target for target in marked if _is_up(target)]
     if len(up) > 1:
         names = " and ".join(target.name for target in up)
         hint = f"say which is meant: --target {up[0].name}, or {VARIABLE}={up[0].name}"
@@ -67,6 +67,13 @@ def choose(plan: Plan, folder: Path, asked: str | None = None) -> Target:
     if up:
         return up[0]
     return _make("hardware" if is_head(plan) else "lab", plan, folder)
+
+
+def _is_up(target: Target) -> bool:
+    try:
+        return target.state().up
+    except NotUpError:  # something of it is there, and does not answer: the verb says so, and `down` clears it up
+        return True
 
 
 def _make(name: str, plan: Plan, folder: Path, asked_by: str = "") -> Target:

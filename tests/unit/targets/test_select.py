@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from pibramble.files.ssh import USER_KEY
 from pibramble.plan.resolve import resolve
 from pibramble.targets import select, whereabouts
 from pibramble.targets.base import TargetState
+from pibramble.targets.emulator.state import EmulatorState
 from pibramble.targets.hardware.from_pc import FromPc
 from pibramble.targets.hardware.on_head import OnHead
 from pibramble.targets.lab.lab import Lab
+from pibramble.targets.processes import Process
 from tests.unit.files.disks import CLUSTER
 
 PLAN = resolve(CLUSTER)
@@ -52,6 +55,13 @@ def test_two_that_are_up_are_told_apart_by_a_person(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Lab, "state", lambda _self: TargetState("lab", up=True))
     with pytest.raises(UsageError, match="up in several places: lab and hardware"):
         select.choose(PLAN, tmp_path)
+
+
+def test_what_is_up_and_does_not_answer_is_meant_too(tmp_path: Path) -> None:
+    """Its sockets are gone, as after a cleaner of temporary folders: a bare `down` must find it."""
+    alive = Process.of(os.getpid())
+    EmulatorState(alive, "digest", 2222, str(tmp_path / "gone")).save(tmp_path / "emulator.json")
+    assert select.choose(PLAN, tmp_path).name == "emulator"
 
 
 def test_on_the_head_the_hardware_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
