@@ -122,7 +122,8 @@ def _table(value: object, cls: type[_Table], path: Path, findings: list[Finding]
         findings += [Finding("missing-key", path, f"the key `{key}` is missing", _CURES[key]) for key in missing]
     else:
         findings.append(_unfit(path, f"a table is expected here, not {kind_of(value)}", _table_cure(cls, value)))
-    made_up = dict.fromkeys(_NEEDED[cls], "-".join(["unnamed", *map(str, path[1:])]))
+    name = "-".join(["unnamed", *map(str, path[1:])])
+    made_up = {key: f"/dev/{name}" if key == "port" else name for key in _NEEDED[cls]}
     return cls(**{**made_up, **fitting})
 
 
