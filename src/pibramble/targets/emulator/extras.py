@@ -48,14 +48,15 @@ def archive(plan: Plan, node: NodePlan, backplane: Backplane, *, verify: bool = 
     members = {"pibramble/init": _file("init", 0o755), "scripts/init-bottom/pibramble": _file("init-bottom", 0o755)}
     if node.role is Role.HEAD:
         members |= _name("10-emulator-uplink", uplink_mac(plan), plan.uplink.interface)
+    if node.role is Role.HEAD or has_backplane(plan, node):
+        # It takes QEMU's adapters for one of an older kind and gives them an address of its own making.
+        members["pibramble/run/modprobe.d/pibramble-emulator.conf"] = _text("blacklist cdc_subset\n")
     if has_backplane(plan, node):
         members |= _name("10-emulator-backplane", backplane_mac(plan, node), "backplane")
         members[f"{_NETWORK}/10-emulator-backplane.network"] = _text(
             "[Match]\nName=backplane\n[Link]\nRequiredForOnline=no\n"
             f"[Network]\nAddress={GUEST}/{NETWORK.prefixlen}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
         )
-        # It takes QEMU's adapters for one of an older kind and gives them an address of its own making.
-        members["pibramble/run/modprobe.d/pibramble-emulator.conf"] = _text("blacklist cdc_subset\n")
         script = "usb-head" if node.role is Role.HEAD else "usb-worker"
         words = _words(plan, node)
         members[f"{_SCRIPTS}/{script}"] = _file(script)
