@@ -10,7 +10,7 @@ import pytest
 from pibramble.errors import UsageError
 from pibramble.plan.model import Plan
 from pibramble.plan.resolve import resolve
-from pibramble.spec.model import Cluster, WorkerGroup
+from pibramble.spec.model import Cluster, Link, WorkerGroup
 from pibramble.targets.emulator import extras
 from pibramble.targets.emulator.extras import Backplane
 from tests.unit.files.readers import program, read
@@ -51,6 +51,14 @@ def test_the_head_knows_every_cable_and_the_address_that_must_appear(plan: Plan,
     uplink = (root / "pibramble/run/systemd/network/10-emulator-uplink.link").read_text()
     assert f"MACAddress={extras.uplink_mac(plan)}\n" in uplink
     assert "Name=eth0\n" in uplink
+
+
+def test_every_adapter_of_qemus_is_kept_from_the_driver_that_changes_its_address(tmp_path: Path) -> None:
+    """The head has one for its uplink, whatever its workers hang on: else it is not named, and nobody reaches it."""
+    line = WorkerGroup(name="aplus", board="pi-1a-plus", link=Link.SERIAL, head_port="/dev/ttyAMA0")
+    root = unpacked(resolve(Cluster(workers=(line,))), "head", tmp_path)
+    assert (root / "pibramble/run/modprobe.d/pibramble-emulator.conf").read_text() == "blacklist cdc_subset\n"
+    assert not [name for name in names(root) if "backplane" in name]
 
 
 def test_who_has_no_cable_gets_none(plan: Plan, tmp_path: Path) -> None:
