@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -273,6 +274,13 @@ def machines(folder: Path) -> tuple[Process, ...]:
             if f"{folder}/".encode() in (process / "cmdline").read_bytes():
                 found.append(Process.of(int(process.name)))
     return tuple(found)
+
+
+def noise(folder: Path, size_bytes: int) -> Path:
+    """Return a file that nothing can compress, the same each time."""
+    file = folder / "noise"
+    file.write_bytes(random.Random(1).randbytes(size_bytes))  # noqa: S311 (no secret)
+    return file
 
 
 def cache() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.bench import EXAMPLES, Bench
+from tests.emulator.bench import EXAMPLES, Bench, noise
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1800)]
 
@@ -52,10 +51,9 @@ def test_what_tuning_is_worth(cluster: Bench, tmp_path: Path) -> None:
 
 def payload_share(cluster: Bench, folder: Path, payload_bytes: int) -> float:
     """Return how much of what the wire carries to the worker is a file that is copied there."""
-    noise = folder / "noise"
-    noise.write_bytes(random.Random(1).randbytes(payload_bytes))  # noqa: S311 (the same noise each time)
+    sent = noise(folder, payload_bytes)
     before = cluster.links()["aplus"]
-    cluster.ok("copy", str(noise), "aplus:/tmp/noise", timeout_s=600)
+    cluster.ok("copy", str(sent), "aplus:/tmp/noise", timeout_s=600)
     after = cluster.links()["aplus"]
     wire_bytes: int = after["to_worker_bytes"] - before["to_worker_bytes"]
     back_bytes = after["to_head_bytes"] - before["to_head_bytes"]

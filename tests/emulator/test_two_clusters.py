@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pibramble.errors import Exit
-from tests.emulator.bench import EXAMPLES, Bench, Left
+from tests.emulator.bench import EXAMPLES, Bench, Left, noise
 
 pytestmark = [pytest.mark.emulator, pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -33,10 +32,9 @@ def test_a_second_cluster_leaves_the_first_one_alone(cluster: Bench, other: Benc
 
 
 def test_a_paced_line_is_no_faster_than_its_baud_rate(other: Bench, tmp_path: Path) -> None:
-    noise = tmp_path / "noise"
-    noise.write_bytes(random.Random(1).randbytes(PAYLOAD_BYTES))  # noqa: S311 (the same noise each time)
+    sent = noise(tmp_path, PAYLOAD_BYTES)
     before, began = other.links()["zero1"]["to_worker_bytes"], time.monotonic()
-    other.ok("copy", str(noise), "zero1:/tmp/noise", timeout_s=600)
+    other.ok("copy", str(sent), "zero1:/tmp/noise", timeout_s=600)
     seconds, carried = time.monotonic() - began, other.links()["zero1"]["to_worker_bytes"] - before
     print(f"{carried} bytes in {seconds:.1f} s; at {BAUD} baud they take {carried * BITS_A_BYTE / BAUD:.1f} s")
     assert carried > PAYLOAD_BYTES
