@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 from pibramble.console.broker import Broker
 from pibramble.console.client import Client, connect
+from pibramble.console.line import Line
 from pibramble.console.messages import (
     LARGEST_PASTE_BYTES,
     Ask,
@@ -21,6 +23,7 @@ from pibramble.console.messages import (
     Cancelled,
     Paste,
     Pasting,
+    Press,
     Refused,
     Reply,
     WriterChanged,
@@ -124,6 +127,25 @@ def test_what_is_sent_at_once_is_lost_and_what_is_pasted_is_not(tmp_path: Path) 
     pasted = played(tmp_path / "pasted", pastes)
     assert pasted.lines == CONFIGURATION.splitlines()
     assert pasted.lost_bytes == 0
+
+
+def test_a_fault_of_our_own_is_told_and_the_connection_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError("nobody expected this")
+
+    async def presses(scene: Scene) -> None:
+        monkeypatch.setattr(Line, "press", fails)
+        scene.person.client.send(Press("break"))
+        refused = await scene.person.hears(Refused)
+        assert refused.what == "press"
+        assert "ZeroDivisionError: nobody expected this" in refused.message
+        await scene.person.client.write(b"end\r")
+        await until(lambda: scene.slow.lines)
+
+    assert played(tmp_path, presses).lines == ["end"]
+    assert "in fails" in caplog.text  # where it was
 
 
 def test_the_person_is_told_how_far_it_is(tmp_path: Path) -> None:

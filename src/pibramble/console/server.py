@@ -323,8 +323,8 @@ class Connection(asyncio.Protocol):
                 job = self._jobs.popleft()
                 try:
                     await job.run()
-                except PibrambleError as error:
-                    self._refuse(job.what, error)
+                except Exception as error:  # noqa: BLE001 (of ours, too: who waits for an answer must have one)
+                    self._refuse(job.what, error if isinstance(error, PibrambleError) else _fault(job.what, error))
                     self._drop_jobs(but_not=asyncio.current_task())
                 if self._queued_bytes <= _QUEUE_BYTES and self._transport and not self._transport.is_closing():
                     self._transport.resume_reading()
@@ -353,6 +353,13 @@ class Connection(asyncio.Protocol):
             self._say(Refused(error.message, error.hint, what, int(error.exit_code)))
         if what == "data":
             self._refused_at = now
+
+
+def _fault(what: str, error: Exception) -> PibrambleError:
+    """Return what a client is told of a fault that nobody expected; the journal gets all of it."""
+    asyncio.get_running_loop().call_exception_handler({"message": f"while doing: {what}", "exception": error})
+    said = f"a fault in pibramble, not on the line: {type(error).__name__}: {error}"
+    return PibrambleError(said, hint="the broker goes on; its journal says where it was")
 
 
 class Server:
