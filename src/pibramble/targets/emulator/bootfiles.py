@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 import attrs
 
@@ -10,6 +10,7 @@ from pibramble.cards import layout
 from pibramble.cards.fat import FatVolume
 from pibramble.cards.image import Image
 from pibramble.errors import PibrambleError
+from pibramble.targets.emulator import firmware
 from pibramble.targets.emulator.machines import Machine
 
 
@@ -35,30 +36,41 @@ def read(image: Image, machine: Machine) -> BootFiles:
     def content(name: str) -> bytes:
         data = volume.content(name)
         if data is None:
-            raise BootError(
-                f"{image.name}: its boot partition has no {name}",
-                hint="the board would not start from it either; `pibramble card build --anew` makes the card again",
-            )
+            raise _missing(image.name, name)
         return data
 
     config = content("config.txt").decode("utf-8", errors="replace")
-    kernel = _setting(config, r"kernel=(\S+)") or "kernel.img"
-    initramfs = _setting(config, r"initramfs\s+(\S+)(?:\s+\S+)?")  # where it goes may follow
+    said = firmware.settings(config, machine.filters)
+    kernel = firmware.kernel(said, machine.kernel)
+    initramfs = firmware.initramfs(said, kernel)
     if not initramfs:
         raise BootError(
             f"{image.name}: config.txt names no initramfs",
-            hint="the emulator can boot cards of Debian's; those of an image without one it cannot",
+            hint="the emulator adds its own files to that of the card: without one it can boot no card",
         )
     return BootFiles(
         kernel=content(kernel),
-        initramfs=content(initramfs),
-        device_tree=content(machine.device_tree) if machine.device_tree else b"",
+        initramfs=b"".join(content(name) for name in initramfs),
+        device_tree=_device_tree(machine, said, volume, image.name),
         command_line=content("cmdline.txt").decode("utf-8", errors="replace").strip(),
     )
 
 
-def _setting(config: str, pattern: str) -> str:
-    """Return the last word for a setting: the firmware lets later lines win."""
-    return next(
-        (match[1] for line in reversed(config.splitlines()) if (match := re.fullmatch(pattern, line.strip()))), ""
+def _device_tree(machine: Machine, said: Mapping[str, str], volume: FatVolume, image: str) -> bytes:
+    """Return the board's, by the name that its kernel's makers have for it; empty where the machine brings its own."""
+    if not machine.device_tree:
+        return b""
+    names = [machine.downstream_tree, machine.device_tree]
+    if said.get("upstream_kernel", "0") != "0":
+        names.reverse()
+    for name in names:
+        if found := volume.content(name):
+            return found
+    raise _missing(image, " or ".join(names))
+
+
+def _missing(image: str, what: str) -> BootError:
+    return BootError(
+        f"{image}: its boot partition has no {what}",
+        hint="the board would not start from it either; `pibramble card build --anew` makes the card again",
     )

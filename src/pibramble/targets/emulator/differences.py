@@ -27,7 +27,8 @@ DIFFERENCES = (
         "firmware",
         "bootcode.bin and start.elf read config.txt, apply overlays, and start the kernel",
         "QEMU is given the kernel, initramfs, device tree and command line that the card's boot partition names; "
-        "config.txt is read for kernel= and initramfs alone, overlays and dtparams have no effect",
+        "config.txt is read for the kernel and the initramfs alone (with its model filters), overlays and dtparams "
+        "have no effect; a 64-bit board always starts a 64-bit kernel",
     ),
     Difference(
         "USB, device mode",

@@ -36,6 +36,11 @@ def test_every_board_has_a_machine_of_its_own_kind_or_is_refused_with_words(boar
     # A board's machine has its own processor and is given the board's device tree; the other one has to be told.
     assert bool(machine.device_tree) == machine.is_board
     assert bool(machine.processor) != machine.is_board
+    assert bool(machine.downstream_tree) == machine.is_board
+    # 32 bits of ARMv6, of ARMv7, 64 bits: the firmware's usual kernels.
+    kernels = {Architecture.ARMV6: "kernel.img", Architecture.ARMV7: "kernel7.img", Architecture.ARM64: "kernel8.img"}
+    assert machine.kernel == kernels[board.architecture]
+    assert machine.filters
 
 
 def test_the_console_is_a_port_that_carries_no_link(plan: Plan) -> None:
