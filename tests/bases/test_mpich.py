@@ -30,8 +30,9 @@ source = "{tarball}"
 
 [[workers]]
 name = "zero1"
+link = "usb"
 """
-HEADS = {"armel": "pi-1b", "arm64": "pi-4b"}  # by Debian's architecture
+HEADS = {"armel": "pi-1b", "armhf": "pi-2b", "arm64": "pi-4b"}  # by Debian's architecture
 
 
 @pytest.fixture(scope="session")

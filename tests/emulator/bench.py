@@ -288,7 +288,7 @@ def cache() -> Path:
     made = Path(os.environ.get("PIBRAMBLE_TEST_CACHE", "/var/tmp/pibramble-test-bases"))  # noqa: S108 (as tests/bases)
     home = made / "emulator"
     (home / "bases").mkdir(parents=True, exist_ok=True)
-    for base in made.glob("*/cache/bases/trixie-*"):
+    for base in made.glob("*/cache/bases/[!.]*"):
         link = home / "bases" / base.name
         if (base / "base.json").exists() and not link.exists():
             shutil.copytree(base, link, copy_function=os.link)

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.bases.conftest import stranger
 from tests.emulator.bench import ARM64, ARMHF, CLUSTER, OTHER, SERVICES, Bench, booted, made
+
+__all__ = ["stranger"]  # who makes the images that cards are made from
 
 
 @pytest.fixture(scope="session")
