@@ -34,7 +34,21 @@ _OTHER_NAMES = {"bookworm": "oldstable", "trixie": "stable"}
 MARKS = "/var/lib/first-boot"  # what ran at the first boot
 BOOT_MIB = 256
 
-# Run by mmdebstrap as root of its namespace; $1 is the system's folder.
+# Run by mmdebstrap as root of its namespace; $1 is the system's folder. The first before there is an initramfs: what
+# Debian would put into one takes half an hour to gather under emulation.
+_SMALL = """\
+#!/bin/sh
+set -e
+mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/initramfs-tools/hooks"
+echo MODULES=list >"$1/etc/initramfs-tools/conf.d/small"
+cat >"$1/etc/initramfs-tools/hooks/small" <<'END'
+#!/bin/sh
+[ "$1" != prereqs ] || exit 0
+. /usr/share/initramfs-tools/hook-functions
+manual_add_modules ext4 crc32c_generic virtio_pci virtio_blk sdhci-iproc bcm2835
+END
+chmod 755 "$1/etc/initramfs-tools/hooks/small"
+"""
 _DRESS = """\
 #!/bin/sh
 set -e
@@ -114,7 +128,8 @@ def make(architecture: str, stranger: tuple[str, ...]) -> Path:
     boot = kind.release.boot_folder
     # Not by what is tested: whoever makes such images has other programs.
     script = (
-        f"mkdir tree && tar -xf root.tar -C tree --numeric-owner --exclude=./dev/* && mv tree/{boot} boot && "
+        "mkdir tree && tar -xf root.tar -C tree --numeric-owner --xattrs '--xattrs-include=*' '--exclude=./dev/*' && "
+        f"mv tree/{boot} boot && "
         f"mkdir tree/{boot} && truncate -s $(($(du -sm tree | cut -f1) * 6 / 5 + 300))M root.ext4 && "
         f"mkfs.ext4 -q -F -O {features} -d tree root.ext4 && rm -rf tree root.tar && chmod -R a+rX boot root.ext4"
     )
@@ -141,12 +156,14 @@ def _bootstrap(builder: Builder, kind: Kind, scratch: Path) -> None:
     for name in ("rpi-issue", "fstab"):
         (scratch / name).write_text(images.tree(release)[f"etc/{name}"])
         text += f'cp "{scratch / name}" "$1/etc/{name}"\n'
-    (scratch / "dress").write_text(text)
-    (scratch / "dress").chmod(0o755)
+    for name, script in (("small", _SMALL), ("dress", text)):
+        (scratch / name).write_text(script)
+        (scratch / name).chmod(0o755)
     packages = (*_PACKAGES, kind.package, *_OF_RELEASE[release.name])
     argv = ["mmdebstrap", "--mode=unshare", "--variant=important", "--format=tar"]
     argv += [f"--architectures={kind.architecture}", f"--include={','.join(packages)}"]
-    argv += [f"--customize-hook={scratch / 'dress'}", release.name, str(scratch / "root.tar")]
+    argv += [f"--essential-hook={scratch / 'small'}", f"--customize-hook={scratch / 'dress'}"]
+    argv += [release.name, str(scratch / "root.tar")]
     for suite in (release.name, _OTHER_NAMES[release.name]):  # one may be whole where the mirror is half way
         sources = "\n".join(source.deb822() for source in mirror.sources(suite, ["main"]) if not source.optional)
         (scratch / "debian.sources").write_text(sources)
