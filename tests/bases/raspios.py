@@ -33,6 +33,7 @@ _OF_RELEASE = {"bookworm": ("fake-hwclock", "modemmanager"), "trixie": ("cloud-i
 _OTHER_NAMES = {"bookworm": "oldstable", "trixie": "stable"}
 MARKS = "/var/lib/first-boot"  # what ran at the first boot
 BOOT_MIB = 256
+_AS_ROOT = ("unshare", "--user", "--map-root-user", "--map-auto")  # for a builder, who is none
 
 # Run by mmdebstrap as root of its namespace; $1 is the system's folder. The first before there is an initramfs: what
 # Debian would put into one takes half an hour to gather under emulation.
@@ -121,7 +122,7 @@ def make(architecture: str, stranger: tuple[str, ...]) -> Path:
     if image.exists():
         return image
     scratch = builder.folder / "raspios"
-    builder.run("unshare", "--user", "--map-root-user", "--map-auto", "--", "rm", "-rf", str(scratch))
+    builder.run(*_AS_ROOT, "--", "rm", "-rf", str(scratch))
     builder.run("mkdir", str(scratch))
     _bootstrap(builder, kind, scratch)
     features = kind.release.root_features
@@ -133,7 +134,7 @@ def make(architecture: str, stranger: tuple[str, ...]) -> Path:
         f"mkdir tree/{boot} && truncate -s $(($(du -sm tree | cut -f1) * 6 / 5 + 300))M root.ext4 && "
         f"mkfs.ext4 -q -F -O {features} -d tree root.ext4 && rm -rf tree root.tar && chmod -R a+rX boot root.ext4"
     )
-    argv = ["unshare", "--user", "--map-root-user", "--map-auto", "--wd", str(scratch), "--", "sh", "-ec", script]
+    argv = [*_AS_ROOT, "--wd", str(scratch), "--", "sh", "-ec", script]
     done = builder.run(*argv)
     assert done.returncode == 0, done.stderr
     plain = images.make(scratch / "image", kind.release, root=scratch / "root.ext4", boot_mib=BOOT_MIB)
@@ -143,7 +144,7 @@ def make(architecture: str, stranger: tuple[str, ...]) -> Path:
     images.pack(plain, "xz").replace(image)
     image.chmod(0o644)
     shutil.rmtree(scratch / "image")  # ours, not the builder's
-    builder.run("unshare", "--user", "--map-root-user", "--map-auto", "--", "rm", "-rf", str(scratch))
+    builder.run(*_AS_ROOT, "--", "rm", "-rf", str(scratch))
     return image
 
 

@@ -19,7 +19,7 @@ CAPABILITY = struct.pack("<5I", 0x02000001, 1 << _NET_RAW, 0, 0, 0)
 
 # A tar archive as an image's file system becomes one, and a root from it.
 SCRIPT = """\
-import io, sys, tarfile
+import sys, tarfile
 from pathlib import Path
 from pibramble.cards import rootfs
 

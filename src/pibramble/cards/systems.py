@@ -66,6 +66,7 @@ def of_key(base_key: str) -> System:
 @cache
 def raspios() -> Mapping[str, System]:
     """Return the releases of Raspberry Pi OS that are known, by name."""
+    every = _facts()["every"]
     return {
         release: System(
             name=f"Raspberry Pi OS {release}",
@@ -73,8 +74,8 @@ def raspios() -> Mapping[str, System]:
             runs_pibramble=facts["runs_pibramble"],
             has_first_user=True,
             cmdline=tuple(facts["cmdline"]),
-            units=facts["units"],
-            files=facts["files"],
+            units=every["units"] | facts["units"],
+            files=every["files"] | facts.get("files", {}),
         )
         for release, facts in _facts()["release"].items()
     }

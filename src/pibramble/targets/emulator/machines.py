@@ -24,7 +24,7 @@ class Machine:
     program: str  # qemu-system-arm or qemu-system-aarch64
     memory_mb: int
     kernel: str  # that the firmware starts when config.txt names none
-    filters: tuple[str, ...]  # the model filters of config.txt that let settings through
+    filters: tuple[str, ...] = attrs.field(converter=tuple)  # the model filters of config.txt that let settings through
     processor: str = ""  # QEMU's -cpu; empty: the machine has its own
     device_tree: str = ""  # on the boot partition; empty: QEMU makes one
     downstream_tree: str = ""  # its name where the kernel is Raspberry Pi's own
@@ -49,7 +49,7 @@ def machine_for(node: NodePlan) -> Machine:
             f"{node.name} is a {node.board.title}, which the emulator cannot be",
             hint=f"it can be one of these: {', '.join(_machines())}; `pibramble up --target lab` needs no board at all",
         )
-    return Machine(**{**facts, "filters": tuple(facts["filters"])})
+    return Machine(**facts)
 
 
 @cache
