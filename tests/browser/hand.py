@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -16,6 +17,15 @@ def screen(page: Page) -> str:
 def shows(page: Page, pattern: str) -> None:
     """Wait until the terminal shows something."""
     expect(page.locator(".xterm-rows")).to_contain_text(re.compile(pattern))
+
+
+def comes_to_show(page: Page, text: Callable[[], str]) -> None:
+    """Wait until the terminal shows exactly a text, which may still change as well."""
+    for _ in range(100):
+        if screen(page) == text():
+            return
+        page.wait_for_timeout(100)
+    assert screen(page) == text()
 
 
 def entry(page: Page, name: str) -> Locator:

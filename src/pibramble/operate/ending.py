@@ -10,13 +10,22 @@ from __future__ import annotations
 import os
 import shlex
 
-# Reads the label from standard input, so that it never stands on the script's own command line.
+
+def with_label(script: str) -> str:
+    """Return the script as one that reads `$label` first; it ends with 2 where no label comes.
+
+    From standard input, so that the label never stands on the script's own command line. The line must be whole: where
+    the session was closed before it came, `read` leaves the empty word, and that is in every process of the node.
+    """
+    return f"""{{ read -r label && [ -n "$label" ]; }} || exit 2{script}"""
+
+
 # A process belongs to the label when its environment or its command line (a shell that has not exec'ed) holds it, or
 # when its session's leader does: that finds what has cleaned its environment. A session whose leader is not labelled
 # may be a person's own shell, and is left alone.
-# TERM first; KILL after five seconds, for a copy tidies up at TERM. Exit code 1: something is still there.
-_SCRIPT = r"""
-read -r label
+# TERM first; KILL after five seconds, for a copy tidies up at TERM.
+# Exit code 1: something is still there; 2: the order did not arrive.
+_SCRIPT = with_label(r"""
 find_them() {
   pids=' ' leaders=' '
   for file in $(printf '%s\n' "$label" | grep -lasF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline); do
@@ -60,7 +69,7 @@ while :; do
   if [ $now -lt $patience ]; then signal=TERM; else signal=KILL; fi
   kill -$signal $found 2>/dev/null
 done
-"""
+""")
 
 # What to run on a node to end all that carries a label; it reads `order(label)`. As root where the account may become
 # it: what runs under sudo hides its environment from everybody else.

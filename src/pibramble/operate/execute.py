@@ -329,7 +329,8 @@ class _Run:
             if command.fate is None:
                 command.exit_code = exit_code
                 command.fate = Fate.SIGNALLED if command.remote.signalled else Fate.EXITED
-            self._conclude(command)
+            if command.ender is None or not command.ender.running:  # else what the command has left is still to end
+                self._conclude(command)
 
     def _give_up(self, command: _Command, error: PibrambleError) -> None:
         if command.fate is None:  # else it was being ended already, and that is what people want to read
@@ -390,6 +391,8 @@ class _Run:
     def _ender_finished(self, command: _Command, exit_code: int | None, error: PibrambleError | None) -> None:
         if error is not None or exit_code != 0:
             self._end_failed(command, error.message if error else "it would not end")
+        elif command.remote is None or not command.remote.running:
+            self._conclude(command)
         else:
             # Normally its own end comes now; a stranger that holds its pipes open must not keep us.
             self._loop.after(_DRAIN_TIMEOUT_S, partial(self._conclude, command))

@@ -32,8 +32,7 @@ _DRAIN_S = 1.0  # for the last words of what was ended
 _END_TIMEOUT_S = 10.0
 
 # Interrupts the leader of every session that carries the label: on the head that is mpiexec, which passes it on.
-_INTERRUPT_SCRIPT = r"""
-read -r label
+INTERRUPT_SCRIPT = ending.with_label(r"""
 for file in $(printf '%s\n' "$label" | grep -lasF -f - /proc/[0-9]*/environ); do
   pid=${file#/proc/} pid=${pid%%/*}
   { read -r stat < /proc/$pid/stat; } 2>/dev/null || continue
@@ -41,7 +40,7 @@ for file in $(printf '%s\n' "$label" | grep -lasF -f - /proc/[0-9]*/environ); do
   [ "$4" = "$pid" ] && kill -INT "$pid"
 done 2>/dev/null
 exit 0
-"""
+""")
 
 # Brings standard input to rank 0; says a word when rank 0 can open the FIFO.
 _FEED_SCRIPT = r"""
@@ -267,7 +266,7 @@ class RunningJob:
         self._forced = Verdict(self._around.interrupted_code(), "it was interrupted")
         with contextlib.suppress(KeyboardInterrupt):
             self._around.say("interrupted: ending the job on every node")
-            self._order([self._around.head], _INTERRUPT_SCRIPT)
+            self._order([self._around.head], INTERRUPT_SCRIPT)
             self._pump(_GRACE_S)
 
     def _finish(self) -> Verdict:

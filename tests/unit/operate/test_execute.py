@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pibramble.operate.execute import Fate, Interrupted, Stream, execute
+from pibramble.operate.execute import Fate, Interrupted, Stop, Stream, execute
 from tests.unit.operate.conftest import Nodes
 
 # How long the commands sleep that have to be found again: a number that no other run of these tests uses.
@@ -236,6 +236,21 @@ def test_a_listener_that_fails_ends_the_command_too(nodes: Nodes) -> None:
     with pytest.raises(BrokenPipeError):
         execute(nodes, ALL, f"echo; sleep {SLEEP}", on_line=fail)
     assert running(str(SLEEP)) == []
+
+
+def test_what_a_stopped_command_leaves_is_ended_when_it_has_ended_by_itself(nodes: Nodes) -> None:
+    """As `docker load` does when the disk is full: it says so, and is gone before the order to end it is there."""
+
+    def stop(_node: str, _stream: Stream, _chunk: bytes) -> None:
+        raise Stop("the disk is full")
+
+    command = f"sleep {SLEEP} >/dev/null 2>&1 & echo full; exit 1"
+    for _ in range(5):
+        outcomes = execute(nodes, ALL, command, on_output=stop)
+        assert running(str(SLEEP)) == []
+        assert {(o.problem, o.exit_code, o.fate) for o in outcomes.values()} == {
+            ("the disk is full", None, Fate.STOPPED)
+        }
 
 
 def test_more_commands_than_sshd_takes_are_refused_in_words(frail: Nodes) -> None:
