@@ -14,7 +14,7 @@ from pibramble.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from pibramble.operate.copy import Place
-    from pibramble.operate.execute import Outcome
+    from pibramble.operate.outcome import Outcome
 
 _EXAMPLE = "pibramble copy data.csv '@workers:in/', or pibramble copy 'zero[1-4]:out.csv' results/"
 
@@ -92,7 +92,7 @@ def _download(context: Context, places: list[Place], target: Place) -> dict[str,
 
 
 def _report(outcomes: dict[str, Outcome]) -> int:
-    from pibramble.operate.execute import Fate
+    from pibramble.operate.outcome import Fate
     from pibramble.operate.show import failures
 
     for line in failures(outcomes.values()):

@@ -15,8 +15,9 @@ from pathlib import Path
 import attrs
 
 from pibramble.errors import PibrambleError
-from pibramble.operate.execute import Fate, Outcome, Stop, Stream, execute
+from pibramble.operate.execute import Stop, Stream, execute
 from pibramble.operate.nodeset import fold
+from pibramble.operate.outcome import Fate, Outcome
 from pibramble.operate.pace import Pace
 from pibramble.operate.pack import Packer, Parcel
 from pibramble.operate.unpack import Unpacker

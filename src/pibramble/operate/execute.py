@@ -6,21 +6,19 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
 from functools import partial
 
-import attrs
-
-from pibramble.errors import Exit, PibrambleError, UnreachableError
+from pibramble.errors import PibrambleError, UnreachableError
 from pibramble.operate import ending, mux
 from pibramble.operate.lines import LineSplitter
 from pibramble.operate.loop import Loop
+from pibramble.operate.outcome import Fate, Outcome
 from pibramble.operate.pace import Pace
 from pibramble.operate.remote import Remote, Stream
 from pibramble.operate.source import Source, source
 from pibramble.targets.base import Connections
 
-__all__ = ["Fate", "Interrupted", "Outcome", "Stop", "Stream", "execute"]
+__all__ = ["Interrupted", "Stop", "Stream", "execute"]
 
 OnLine = Callable[[str, Stream, bytes], None]
 OnOutput = Callable[[str, Stream, bytes], None]
@@ -30,48 +28,6 @@ _END_TIMEOUT_S = 20.0  # END_SCRIPT takes at most 9 s, and a slow board as long 
 _QUIET_S = 5.0  # a node that has said something in this time is there, and its answer is on its way
 _DRAIN_TIMEOUT_S = 1.0  # for the last words of a command that was ended
 _DESCRIPTORS_A_NODE = 8  # a control socket and three pipes, and the same again while the command is being ended
-
-
-class Fate(StrEnum):
-    """How a command on a node came to its end."""
-
-    EXITED = "exited"
-    SIGNALLED = "signalled"  # a signal ended it on the node, we do not know which
-    UNREACHABLE = "unreachable"  # it did not start, or the connection was lost while it ran
-    TIMED_OUT = "timed out"
-    STOPPED = "stopped"  # by a listener of ours
-    INTERRUPTED = "interrupted"
-
-
-@attrs.frozen
-class Outcome:
-    """What became of the command on one node."""
-
-    node: str
-    exit_code: int | None  # None: it came to no end of its own
-    stdout: bytes
-    stderr: bytes
-    seconds: float
-    problem: str  # "" or what went wrong, for people: "unreachable: ...", "timed out after 5 s ..."
-    hint: str = ""  # what to do about it
-    fate: Fate = Fate.EXITED
-
-    @property
-    def code(self) -> int:
-        """Return the exit code that stands for this outcome."""
-        if self.exit_code is not None:
-            return self.exit_code
-        return _CODES[self.fate]
-
-
-_CODES = {
-    Fate.EXITED: Exit.FAILED,
-    Fate.SIGNALLED: mux.SIGNALLED,
-    Fate.UNREACHABLE: Exit.UNREACHABLE,
-    Fate.TIMED_OUT: Exit.TIMEOUT,
-    Fate.STOPPED: Exit.FAILED,
-    Fate.INTERRUPTED: Exit.INTERRUPTED,
-}
 
 
 class Interrupted(KeyboardInterrupt):

@@ -18,9 +18,10 @@ from pibramble import paths
 from pibramble.errors import MissingError, PibrambleError, UnreachableError
 from pibramble.operate.clocks import READ_CLOCK, Reading
 from pibramble.operate.elf import HEADER_BYTES, Abi
-from pibramble.operate.execute import Outcome, Stream, execute
+from pibramble.operate.execute import Stream, execute
 from pibramble.operate.mpi import Mpich
 from pibramble.operate.nodeset import fold
+from pibramble.operate.outcome import Outcome
 from pibramble.targets.base import Connections
 
 # /bin/sh is there on every node and made for what the node's libraries are made for, whatever its kernel is.

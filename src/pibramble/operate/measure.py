@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 
-from pibramble.operate.execute import Outcome, execute
+from pibramble.operate.execute import execute
+from pibramble.operate.outcome import Outcome
 from pibramble.plan.model import LinkPlan, NodePlan, Plan
 from pibramble.targets.base import Connections
 

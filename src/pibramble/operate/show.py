@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pibramble.operate.execute import Fate, Outcome, Stream
+from pibramble.operate.execute import Stream
 from pibramble.operate.nodeset import fold
+from pibramble.operate.outcome import Fate, Outcome
 
 LONG = 64 * 1024  # a line that is longer is shown in pieces, so that it cannot fill the memory
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)  # ANSI foregrounds that can be read on light and on dark

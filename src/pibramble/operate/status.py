@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from pibramble.operate.clocks import READ_CLOCK, READ_TRACKING, Astray, Clock, Reading, astray
-from pibramble.operate.execute import Outcome, Stream, execute
+from pibramble.operate.execute import Stream, execute
 from pibramble.operate.mpi import Mpich
+from pibramble.operate.outcome import Outcome
 from pibramble.plan.model import NodePlan, Plan
 from pibramble.targets.base import Connections, TargetState
 

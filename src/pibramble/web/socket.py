@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect
 
+from pibramble.console.connection import Connection
 from pibramble.console.messages import (
     Attach,
     Event,
@@ -21,7 +22,6 @@ from pibramble.console.messages import (
     decode_request,
     encode,
 )
-from pibramble.console.server import Connection
 from pibramble.errors import PibrambleError
 
 if TYPE_CHECKING:

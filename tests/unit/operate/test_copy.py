@@ -15,7 +15,8 @@ import pytest
 
 from pibramble.errors import PibrambleError, UsageError
 from pibramble.operate.copy import Place, download, place, upload
-from pibramble.operate.execute import Interrupted, Outcome
+from pibramble.operate.execute import Interrupted
+from pibramble.operate.outcome import Outcome
 from pibramble.operate.pack import gather
 from pibramble.operate.unpack import HostileError, Unpacker
 from pibramble.progress import SilentProgress

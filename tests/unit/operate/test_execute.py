@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pibramble.operate.execute import Fate, Interrupted, Stop, Stream, execute
+from pibramble.operate.execute import Interrupted, Stop, Stream, execute
+from pibramble.operate.outcome import Fate
 from tests.unit.operate.conftest import Nodes
 
 # How long the commands sleep that have to be found again: a number that no other run of these tests uses.

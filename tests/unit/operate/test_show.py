@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from pibramble.operate.execute import Fate, Outcome, Stream
+from pibramble.operate.execute import Stream
+from pibramble.operate.outcome import Fate, Outcome
 from pibramble.operate.show import LONG, Live, failures, gathered, wants_colour
 
 

@@ -7,8 +7,8 @@ import json
 import attrs
 import pytest
 
-from pibramble.operate.execute import Outcome
 from pibramble.operate.measure import read
+from pibramble.operate.outcome import Outcome
 from pibramble.operate.status import Machine, read_machine
 
 BOARD = """\

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from pibramble.errors import Exit, NotUpError, PibrambleError, TimedOutError, UnreachableError
-from pibramble.operate.execute import Fate, Outcome, Stream, execute
+from pibramble.operate.execute import Stream, execute
+from pibramble.operate.outcome import Fate, Outcome
 from pibramble.operate.swarm.membership import Member, members
 from pibramble.targets.base import Connections
 

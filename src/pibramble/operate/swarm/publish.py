@@ -15,7 +15,8 @@ import attrs
 
 from pibramble.errors import Exit, PibrambleError
 from pibramble.files.registry import FOLDER, WRITE_ADDRESS, WRITER
-from pibramble.operate.execute import Outcome, execute
+from pibramble.operate.execute import execute
+from pibramble.operate.outcome import Outcome
 from pibramble.operate.swarm import archive, engine, push, registry
 from pibramble.operate.swarm.archive import Platform
 from pibramble.operate.swarm.engine import Engine

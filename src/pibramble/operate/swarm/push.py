@@ -15,8 +15,9 @@ import attrs
 
 from pibramble import proc
 from pibramble.errors import Exit, MissingError, PibrambleError, UsageError
-from pibramble.operate.execute import Outcome, Stop, Stream, execute
+from pibramble.operate.execute import Stop, Stream, execute
 from pibramble.operate.nodeset import fold
+from pibramble.operate.outcome import Outcome
 from pibramble.operate.pace import Pace
 from pibramble.operate.swarm import archive, engine, health
 from pibramble.operate.swarm.archive import Image, Layer, Platform
