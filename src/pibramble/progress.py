@@ -6,6 +6,7 @@ Work calls a `Progress`; it does not know which one it has.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ class PlainProgress:
         yield _Silent()
         word = unit.removesuffix("s") if total == 1 else unit
         count = f" ({total} {word})" if total is not None and unit and unit != "B" else ""
-        print(f"{title}{count}: {time.monotonic() - began:.2f} s", file=sys.stderr)
+        sys.stderr.write(f"{title}{count}: {time.monotonic() - began:.2f} s\n")  # as one: steps may end side by side
 
     @contextmanager
     def lines(self, names: Sequence[str]) -> Iterator[Lines]:
@@ -107,24 +108,55 @@ class _RichStep:
 
 
 class TerminalProgress:
-    """A bar a step in a terminal."""
+    """A bar a step in a terminal. Those of steps that go on side by side, in threads, stand below each other."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._bars: list[RichProgress] = []  # since nothing was shown, also those that are done
+        self._running = 0
 
     @contextmanager
     def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
         """Show a bar, and leave a line with the time behind."""
-        from rich import progress  # rich is slow to import; a pipe never needs it
-        from rich.console import Console
+        from pibramble.bars import bars as new_bars
 
-        counter = progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn()
-        columns = [progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=24)]
-        columns += [counter] if total is not None else []
-        left = [progress.TransferSpeedColumn(), progress.TimeRemainingColumn(), progress.TextColumn("left,")]
-        columns += left if unit == "B" else []
-        columns += [progress.TimeElapsedColumn(), progress.TextColumn("[dim]{task.fields[note]}")]
-        with progress.Progress(*columns, console=Console(stderr=True)) as bars:
-            task = bars.add_task(title, total=total, note="")
-            yield _RichStep(bars, task)
+        bars = new_bars(title, total, unit)
+        task = bars.add_task(title, total=total, note="")
+        with self._shown(bars):
+            try:
+                yield _RichStep(bars, task)
+            except BaseException:
+                bars.stop_task(task)  # its clock, while others are shown beside it
+                raise
             bars.update(task, completed=total or 1, total=total or 1, note="")
+
+    @contextmanager
+    def _shown(self, bars: RichProgress) -> Iterator[None]:
+        """Show bars while the block runs, and until all that are shown beside them are over; they are left then."""
+        from rich.console import Console, Group
+        from rich.live import Live
+
+        with self._lock:
+            self._bars.append(bars)
+            self._running += 1
+            if self._live is None:
+                self._live = Live(
+                    get_renderable=lambda: Group(*(one.get_renderable() for one in self._bars)),
+                    console=Console(stderr=True),
+                    refresh_per_second=10,
+                )
+                self._live.start(refresh=True)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                if self._running == 0 and self._live is not None:
+                    self._live.stop()
+                    self._live = None
+                    self._bars.clear()
 
     @contextmanager
     def lines(self, names: Sequence[str]) -> Iterator[Lines]:

@@ -46,10 +46,11 @@ def test_who_wants_silence_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_in_a_terminal_each_has_one_line_that_stays() -> None:
+def seen(script: str) -> str:
+    """Run a script in a terminal; return what stands there in the end: what was drawn after the last movement up."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stderr=theirs, stdout=theirs)
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=theirs, stdout=theirs)
     os.close(theirs)
     shown = b""
     while True:
@@ -62,12 +63,49 @@ def test_in_a_terminal_each_has_one_line_that_stays() -> None:
         shown += piece
     os.close(ours)
     assert process.wait(20) == 0, shown.decode()
-    # What stands there in the end is what was drawn after the last movement upwards.
-    last = re.split(r"\x1b\[1A\x1b\[2K", shown.decode())[-1]
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).replace("\r", "")
-    assert [line.split("  ", maxsplit=1) for line in text.strip().splitlines()] == [
+    last = re.split(r"\x1b\[1A\x1b\[2K|\r\x1b\[2K", shown.decode())[-1]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).replace("\r", "").strip()
+
+
+def test_in_a_terminal_each_has_one_line_that_stays() -> None:
+    text = seen(SCRIPT)
+    assert [line.split("  ", maxsplit=1) for line in text.splitlines()] == [
         ["head", " kernel 3 s, systemd 9 s"],
         ["zero1", "kernel 4 s"],
+    ]
+
+
+SIDE_BY_SIDE = """
+from threading import Barrier, Thread
+from pibramble.progress import for_terminal
+progress, both = for_terminal(), Barrier(2)
+
+def head():
+    with progress.step("Installing the head", total=236, unit="packages") as step:
+        both.wait()
+        step.advance(235, "the last but one")
+        both.wait()
+
+def worker():
+    with progress.step("Installing a worker", total=167, unit="packages") as step:
+        both.wait()
+    with progress.step("Making its root"):
+        both.wait()
+
+threads = [Thread(target=head), Thread(target=worker)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_in_a_terminal_steps_that_go_on_side_by_side_stand_below_each_other() -> None:
+    lines = [re.sub(r" *[━╸╺]+ *", "|", line).rstrip() for line in seen(SIDE_BY_SIDE).splitlines()]
+    assert sorted(lines) == [
+        "Installing a worker|167/167 0:00:00",
+        "Installing the head|236/236 0:00:00",
+        "Making its root|0:00:00",
     ]
 
 

@@ -28,6 +28,7 @@ from pibramble.progress import Progress
 _WORKSHOP = "workshop"  # in the scratch folder: a link to where mmdebstrap unpacks
 _MANIFEST = "base.json"
 _ROOM = 3.2  # the archive, the tree and the image are there at the same time
+_ROOM_EACH = 4_000_000_000  # where several are made side by side: the largest of ours, a head's, takes 3.4 GB
 _KEYRING_ON_CARD = Path("/usr/share/keyrings/debian-archive-keyring.pgp")
 
 
@@ -211,11 +212,21 @@ def _sources_on_card(sources: tuple[mirror.Source, ...]) -> BaseFile:
 
 def workshop(scratch: Path) -> Path:
     """Make and return the folder where mmdebstrap unpacks: outside of home folders, which its users may not enter."""
-    room = Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 (mkdtemp chooses a name that is not there)
-    made = Path(tempfile.mkdtemp(prefix="pibramble-", dir=room))
+    made = Path(tempfile.mkdtemp(prefix="pibramble-", dir=_room()))
     made.chmod(0o711)
     (scratch / _WORKSHOP).symlink_to(made)
     return made
+
+
+def _room() -> Path:
+    return Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 (mkdtemp chooses a name that is not there)
+
+
+def at_once(count: int) -> int:
+    """Return how many of `count` bases to make side by side: one a processor core, while there is room for them all."""
+    there = [next(one for one in (path, *path.parents) if one.exists()) for path in (folder(), _room())]
+    free = min(shutil.disk_usage(path).free for path in there)
+    return max(1, min(count, len(os.sched_getaffinity(0)), free // _ROOM_EACH))
 
 
 def check_room(installed_bytes: int, scratch: Path, room: Path) -> None:

@@ -105,8 +105,8 @@ def bootstrap(recipe: Recipe, archive: Archive, scratch: Path, workshop: Path, p
     ]
     with progress.step(f"Installing {recipe.title}", total=len(archive.packages), unit="packages") as step:
         trouble = mmdebstrap(argv, result, log, workshop, archive.time_s, step)
-    if trouble is not None:
-        raise _failure(recipe.title, trouble)
+        if trouble is not None:  # within the step: its bar must not end as if it were done
+            raise _failure(recipe.title, trouble)
     return result
 
 

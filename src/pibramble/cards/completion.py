@@ -70,13 +70,10 @@ def complete(  # noqa: PLR0913, PLR0917 (where everything is and goes)
     ]
     with progress.step(f"Adding {len(lacking)} packages and what they need", unit="packages") as step:
         trouble = bootstrap.mmdebstrap(options, result, log, workshop, time_s, step)
-    if trouble is not None:
-        said = "\n".join(trouble[-bootstrap.TAIL_LINES :])
-        hint = (
-            f"{said}\nIt lacks: {' '.join(lacking)}\nThey come from the image's own sources; with all of them in the "
-        )
-        hint += "image nothing is fetched"
-        raise CompletionError("the packages that the image lacks could not be added", hint=hint)
+        if trouble is not None:
+            cure = "They come from the image's own sources; with all of them in the image nothing is fetched"
+            hint = "\n".join([*trouble[-bootstrap.TAIL_LINES :], f"It lacks: {' '.join(lacking)}", cure])
+            raise CompletionError("the packages that the image lacks could not be added", hint=hint)
     return Complete(result, _listed(log))
 
 

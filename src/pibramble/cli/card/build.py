@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pibramble.cards.mpich import Source
     from pibramble.cards.recipe import Recipe
     from pibramble.plan.model import NodePlan
+    from pibramble.progress import Progress
 
 
 @click.command()
@@ -38,7 +40,7 @@ def command(  # noqa: PLR0913 (the words of the command line)
     names, in some minutes, and kept in the cache folder (PIBRAMBLE_CACHE). A card is then what differs, made in a
     moment. Nothing here needs root.
     """
-    from pibramble.cards import alike, base, imagebase, recipe
+    from pibramble.cards import base, imagebase, parallel, recipe
     from pibramble.cards.build import Builder
 
     chosen = _chosen(context, nodes)
@@ -51,23 +53,26 @@ def command(  # noqa: PLR0913 (the words of the command line)
         _say(f"--mirror {mirror} is not asked for {', '.join(unasked)}: there already (--anew-bases makes it again)")
     # The keys are made first: whoever cannot have them learns so before the minutes that a base takes.
     builder = Builder(context.plan, context.keyring, store(context))
-    bases: dict[str, base.Base] = {}
 
-    def base_of(node: NodePlan) -> base.Base:
+    def make(wanted: Recipe, progress: Progress) -> Base:
+        made = base.ensure(wanted, progress, mirror_address=mirror, source=source, anew=anew_bases)
+        _check_alike(context, source, images)
+        return made
+
+    different = {wanted.key: wanted for wanted in recipes.values()}
+    works = [partial(make, wanted) for wanted in different.values()]
+    debian = parallel.run(works, context.progress, at_once=base.at_once(len(different.keys() - reused)))
+    bases = dict(zip(different, debian, strict=True))
+
+    def base_of(node: NodePlan) -> Base:
         if (image := images.get(node.name)) is not None:
             same = [other for other in chosen if images.get(other.name) == image]
             again = anew_bases and not any(key.endswith(f"-{image.suffix}") for key in bases)
             made = imagebase.ensure(image, same, context.progress, anew=again)
             bases[made.key] = made
-            alike.check(_with_bases(context, source, images))
+            _check_alike(context, source, images)
             return made
-        wanted = recipes[node.name]
-        if wanted.key not in bases:
-            bases[wanted.key] = base.ensure(
-                wanted, context.progress, mirror_address=mirror, source=source, anew=anew_bases
-            )
-            alike.check(_with_bases(context, source, images))
-        return bases[wanted.key]
+        return bases[recipes[node.name].key]
 
     built = builder.build(chosen, base_of, context.progress, anew=anew)
     if as_json:
@@ -102,17 +107,17 @@ def _mpich(context: Context) -> Source | None:
     return mpich.read(file.path.parent / named, file.locate("mpi", "source")) if named else None
 
 
-def _with_bases(context: Context, source: Source | None, images: Mapping[str, UserImage]) -> dict[str, Base]:
-    """Return the bases of all nodes that have one in the cache, not only of those that are built now.
+def _check_alike(context: Context, source: Source | None, images: Mapping[str, UserImage]) -> None:
+    """Compare the bases of all nodes that have one in the cache, not only of those that are built now.
 
-    Images are left out that nobody has read: those of nodes that are not built now.
+    Images are left out that nobody has read: those of nodes that are not built now. Raises PibrambleError.
     """
-    from pibramble.cards import base, recipe
+    from pibramble.cards import alike, base, recipe
 
     cards = [node for node in context.plan.nodes if node.board.firmware]
     made = {node.name: base.load(recipe.recipe_for(context.plan, node, source).key) for node in cards if not node.image}
     made |= {name: image.base() for name, image in images.items()}
-    return {name: found for name, found in made.items() if found is not None}
+    alike.check({name: found for name, found in made.items() if found is not None})
 
 
 def _images(context: Context, nodes: Sequence[NodePlan]) -> dict[str, UserImage]:
