@@ -36,7 +36,7 @@ class _Note(progress.ProgressColumn):
         return note
 
 
-def bars(title: str, total: int | None, unit: str) -> progress.Progress:
+def make(title: str, total: int | None, unit: str) -> progress.Progress:
     """Return bars for a step of so many units, as wide as the terminal is; `unit` is "B" for bytes, or a word."""
     console = Console(stderr=True)
     room = console.width - len(title) - (_REST_WIDTH_OF_BYTES if unit == "B" else _REST_WIDTH)

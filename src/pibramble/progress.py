@@ -120,22 +120,22 @@ class TerminalProgress:
     @contextmanager
     def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
         """Show a bar, and leave a line with the time behind."""
-        from pibramble.bars import bars as new_bars
+        from pibramble import bars
 
-        bars = new_bars(title, total, unit)
-        task = bars.add_task(title, total=total, note="")
-        with self._shown(bars):
+        shown = bars.make(title, total, unit)
+        task = shown.add_task(title, total=total, note="")
+        with self._beside_others(shown):
             try:
-                yield _RichStep(bars, task)
+                yield _RichStep(shown, task)
             except BaseException:
-                bars.stop_task(task)  # its clock, while others are shown beside it
+                shown.stop_task(task)  # its clock, while others are shown beside it
                 raise
-            bars.update(task, completed=total or 1, total=total or 1, note="")
+            shown.update(task, completed=total or 1, total=total or 1, note="")
 
     @contextmanager
-    def _shown(self, bars: RichProgress) -> Iterator[None]:
+    def _beside_others(self, bars: RichProgress) -> Iterator[None]:
         """Show bars while the block runs, and until all that are shown beside them are over; they are left then."""
-        from rich.console import Console, Group
+        from rich.console import Group
         from rich.live import Live
 
         with self._lock:
@@ -144,7 +144,7 @@ class TerminalProgress:
             if self._live is None:
                 self._live = Live(
                     get_renderable=lambda: Group(*(one.get_renderable() for one in self._bars)),
-                    console=Console(stderr=True),
+                    console=bars.console,
                     refresh_per_second=10,
                 )
                 self._live.start(refresh=True)

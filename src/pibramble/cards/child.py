@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pibramble import proc
@@ -32,14 +32,18 @@ class _Child:
         with self._lock:
             if not self._told and self.process.poll() is None:
                 self._told = True
-                os.killpg(self.process.pid, signal.SIGTERM)
+                self._signal(signal.SIGTERM)
 
     def await_end(self) -> None:
         try:
             self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # it has ended meanwhile, and another thread has waited for it
+            os.killpg(self.process.pid, number)
 
 
 _at_work: set[_Child] = set()

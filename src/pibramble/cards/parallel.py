@@ -5,13 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pibramble.cards import child
 from pibramble.progress import Lines, Progress, Step
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _LOOK_AGAIN_S = 0.2
 
@@ -27,13 +24,14 @@ def run(works: Sequence[Work[_Made]], progress: Progress, *, at_once: int) -> li
     """
     if at_once <= 1 or len(works) <= 1:
         return [work(progress) for work in works]
-    from concurrent.futures import ThreadPoolExecutor, wait  # most builds find their bases made
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # most builds find their bases made
 
     stopping = threading.Event()
     with ThreadPoolExecutor(at_once) as threads:
         doing = [threads.submit(work, _Stoppable(progress, stopping)) for work in works]
         try:
-            return _results(doing)
+            wait(doing, return_when=FIRST_EXCEPTION)
+            return [one.result() for one in doing if one.done()]  # all of them, or this raises what one has raised
         except BaseException:
             stopping.set()
             for one in doing:
@@ -42,16 +40,6 @@ def run(works: Sequence[Work[_Made]], progress: Progress, *, at_once: int) -> li
                 child.stop_all()  # again, for one may have been about to start its program
                 wait(doing, _LOOK_AGAIN_S)
             raise
-
-
-def _results(doing: Sequence[Future[_Made]]) -> list[_Made]:
-    from concurrent.futures import FIRST_EXCEPTION, wait
-
-    done, _ = wait(doing, return_when=FIRST_EXCEPTION)
-    failed = next((one for one in doing if one in done and one.exception() is not None), None)
-    if failed is not None:
-        failed.result()
-    return [one.result() for one in doing]
 
 
 class _StoppedError(Exception):

@@ -48,8 +48,9 @@ def command(  # noqa: PLR0913 (the words of the command line)
         _say(remark)
     source, images = _mpich(context), _images(context, chosen)
     recipes = {node.name: recipe.recipe_for(context.plan, node, source) for node in chosen if node.name not in images}
-    reused = set() if anew_bases else _there(recipes.values(), images.values())
-    if mirror and (unasked := sorted(reused & {wanted.key for wanted in recipes.values()})):
+    different = {wanted.key: wanted for wanted in recipes.values()}
+    reused = set() if anew_bases else _there(different, set(images.values()))
+    if mirror and (unasked := sorted(reused & different.keys())):
         _say(f"--mirror {mirror} is not asked for {', '.join(unasked)}: there already (--anew-bases makes it again)")
     # The keys are made first: whoever cannot have them learns so before the minutes that a base takes.
     builder = Builder(context.plan, context.keyring, store(context))
@@ -59,20 +60,19 @@ def command(  # noqa: PLR0913 (the words of the command line)
         _check_alike(context, source, images)
         return made
 
-    different = {wanted.key: wanted for wanted in recipes.values()}
     works = [partial(make, wanted) for wanted in different.values()]
     debian = parallel.run(works, context.progress, at_once=base.at_once(len(different.keys() - reused)))
     bases = dict(zip(different, debian, strict=True))
+    from_images: dict[UserImage, Base] = {}
+    for image in dict.fromkeys(images.values()):
+        same = [node for node in chosen if images.get(node.name) == image]
+        again = anew_bases and not any(key.endswith(f"-{image.suffix}") for key in bases)  # else: the same in two files
+        made = from_images[image] = imagebase.ensure(image, same, context.progress, anew=again)
+        bases[made.key] = made
+        _check_alike(context, source, images)
 
     def base_of(node: NodePlan) -> Base:
-        if (image := images.get(node.name)) is not None:
-            same = [other for other in chosen if images.get(other.name) == image]
-            again = anew_bases and not any(key.endswith(f"-{image.suffix}") for key in bases)
-            made = imagebase.ensure(image, same, context.progress, anew=again)
-            bases[made.key] = made
-            _check_alike(context, source, images)
-            return made
-        return bases[recipes[node.name].key]
+        return from_images[images[node.name]] if node.name in images else bases[recipes[node.name].key]
 
     built = builder.build(chosen, base_of, context.progress, anew=anew)
     if as_json:
@@ -86,11 +86,11 @@ def command(  # noqa: PLR0913 (the words of the command line)
     _show(built, list(bases.values()), reused)
 
 
-def _there(recipes: Iterable[Recipe], images: Iterable[UserImage]) -> set[str]:
+def _there(keys: Iterable[str], images: Iterable[UserImage]) -> set[str]:
     """Return the keys of the bases that are in the cache already."""
     from pibramble.cards import base
 
-    made = {wanted.key for wanted in recipes if base.load(wanted.key) is not None}
+    made = {key for key in keys if base.load(key) is not None}
     return made | {found.key for image in images if (found := image.base()) is not None}
 
 
@@ -114,9 +114,11 @@ def _check_alike(context: Context, source: Source | None, images: Mapping[str, U
     """
     from pibramble.cards import alike, base, recipe
 
-    cards = [node for node in context.plan.nodes if node.board.firmware]
-    made = {node.name: base.load(recipe.recipe_for(context.plan, node, source).key) for node in cards if not node.image}
-    made |= {name: image.base() for name, image in images.items()}
+    cards = [node for node in context.plan.nodes if node.board.firmware and not node.image]
+    keys = {node.name: recipe.recipe_for(context.plan, node, source).key for node in cards}
+    debian = {key: base.load(key) for key in set(keys.values())}
+    own = {image: image.base() for image in set(images.values())}
+    made = {name: debian[key] for name, key in keys.items()} | {name: own[image] for name, image in images.items()}
     alike.check({name: found for name, found in made.items() if found is not None})
 
 
